@@ -1,0 +1,203 @@
+/**
+ * IPv6 addresses and prefixes. Inside the appliance an address is its RFC 5952 text, which compares by `===` and is what
+ * sockets take and give; its 16 bytes exist only in messages, its bigint only where addresses are counted.
+ */
+
+/** An IPv6 address in RFC 5952 form, lower case, without a zone. */
+export type Address = string;
+
+/** An IPv6 prefix. `first` and `last` are its lowest and highest address as numbers. */
+export interface Prefix {
+  /** RFC 5952 form of the first address, e.g. `2001:db8:0:1::`. */
+  readonly address: Address;
+  /** 0..128 */
+  readonly length: number;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+const ALL_ONES = (1n << 128n) - 1n;
+const HEX = Array.from({ length: 65536 }, (_, n) => n.toString(16));
+
+/** Reads IPv6 text in any form RFC 4291 §2.2 allows, without a zone. Returns null where it is not one. */
+export function parseAddress(text: string): Uint8Array | null {
+  if (text.length < 2 || text.length > 45) return null;
+  const groups: number[] = [];
+  let gap = -1;
+  let i = 0;
+  if (text.startsWith("::")) {
+    gap = 0;
+    i = 2;
+  } else if (text[0] === ":") return null;
+  while (i < text.length) {
+    let end = i;
+    while (end < text.length && text[end] !== ":") end++;
+    const part = text.slice(i, end);
+    if (part.includes(".")) {
+      const v4 = parseIpv4(part);
+      if (v4 === null || end !== text.length) return null;
+      groups.push(v4 >>> 16, v4 & 0xffff);
+      i = end;
+      break;
+    }
+    if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return null;
+    groups.push(Number.parseInt(part, 16));
+    i = end;
+    if (i === text.length) break;
+    i++; // the colon
+    if (text[i] === ":") {
+      if (gap >= 0) return null;
+      gap = groups.length;
+      i++;
+    } else if (i === text.length) return null;
+  }
+  if (gap < 0 ? groups.length !== 8 : groups.length > 7) return null;
+  const bytes = new Uint8Array(16);
+  const tail = gap < 0 ? 0 : groups.length - gap;
+  groups.forEach((group, index) => {
+    const at = gap >= 0 && index >= gap ? 8 - tail + (index - gap) : index;
+    bytes[at * 2] = group >>> 8;
+    bytes[at * 2 + 1] = group & 0xff;
+  });
+  return bytes;
+}
+
+function parseIpv4(text: string): number | null {
+  const parts = text.split(".");
+  if (parts.length !== 4) return null;
+  let value = 0;
+  for (const part of parts) {
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return null;
+    value = value * 256 + Number(part);
+  }
+  return value >>> 0;
+}
+
+/** Writes the 16 bytes at `offset` in RFC 5952 form (IPv4-mapped addresses with dotted quads, §5). */
+export function formatAddress(bytes: Uint8Array, offset = 0): Address {
+  const groups = new Array<number>(8);
+  let bestStart = -1;
+  let bestLength = 1;
+  let start = -1;
+  for (let i = 0; i < 8; i++) {
+    const group = ((bytes[offset + i * 2] as number) << 8) | (bytes[offset + i * 2 + 1] as number);
+    groups[i] = group;
+    if (group !== 0) start = -1;
+    else {
+      if (start < 0) start = i;
+      if (i - start + 1 > bestLength) {
+        bestStart = start;
+        bestLength = i - start + 1;
+      }
+    }
+  }
+  if (bestStart === 0 && bestLength === 5 && groups[5] === 0xffff) {
+    return `::ffff:${bytes[offset + 12]}.${bytes[offset + 13]}.${bytes[offset + 14]}.${bytes[offset + 15]}`;
+  }
+  let text = "";
+  for (let i = 0; i < 8; i++) {
+    if (i === bestStart) {
+      text += "::";
+      i += bestLength - 1;
+    } else {
+      if (text !== "" && !text.endsWith(":")) text += ":";
+      text += HEX[groups[i] as number];
+    }
+  }
+  return text;
+}
+
+/** The same address in RFC 5952 form, or null where the text is no IPv6 address. */
+export function canonicalAddress(text: string): Address | null {
+  const bytes = parseAddress(text);
+  return bytes && formatAddress(bytes);
+}
+
+/** The 16 bytes of an address already known to be one. Throws on a programmer's error only. */
+export function addressBytes(address: Address): Uint8Array {
+  const bytes = parseAddress(address);
+  if (!bytes) throw new TypeError(`not an IPv6 address: ${address}`);
+  return bytes;
+}
+
+export function bytesToBigInt(bytes: Uint8Array, offset = 0): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, 16);
+  return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+}
+
+export function addressToBigInt(address: Address): bigint {
+  return bytesToBigInt(addressBytes(address));
+}
+
+export function bigIntToAddress(value: bigint): Address {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, (value >> 64n) & 0xffffffffffffffffn);
+  view.setBigUint64(8, value & 0xffffffffffffffffn);
+  return formatAddress(bytes);
+}
+
+/** The prefix of `length` bits that `address` is in. */
+export function prefixOf(address: Address, length: number): Prefix {
+  const host = (1n << BigInt(128 - length)) - 1n;
+  const first = addressToBigInt(address) & (ALL_ONES ^ host);
+  return { address: bigIntToAddress(first), length, first, last: first | host };
+}
+
+/** Reads `2001:db8::/32`. Null where it is no prefix, or has bits set beyond its length. */
+export function parsePrefix(text: string): Prefix | null {
+  const match = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
+  const address = match && canonicalAddress(match[1] as string);
+  const length = Number(match?.[2]);
+  if (!address || length > 128) return null;
+  const prefix = prefixOf(address, length);
+  return prefix.address === address ? prefix : null;
+}
+
+export function formatPrefix(prefix: Prefix): string {
+  return `${prefix.address}/${prefix.length}`;
+}
+
+export function prefixContains(prefix: Prefix, address: Address): boolean {
+  const value = addressToBigInt(address);
+  return value >= prefix.first && value <= prefix.last;
+}
+
+export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/.test(address);
+export const isMulticast = (address: Address): boolean => address.startsWith("ff") && address.indexOf(":") === 4;
+
+/** A MAC address: six octets in lower-case hex with colons. */
+export type Mac = string;
+
+/** Reads a MAC written with colons, hyphens or dots, or bare. Null where it is not one of 48 bits. */
+export function parseMac(text: string): Mac | null {
+  const hex = /^(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$|^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$|^[0-9a-f]{12}$/i.test(text)
+    ? text.replace(/[^0-9a-f]/gi, "").toLowerCase()
+    : null;
+  return hex && formatMac(Buffer.from(hex, "hex"));
+}
+
+export function formatMac(bytes: Uint8Array): Mac {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+export function macBytes(mac: Mac): Uint8Array {
+  return Uint8Array.from(mac.split(":"), (octet) => Number.parseInt(octet, 16));
+}
+
+/** The address that a machine forms from its MAC in a prefix of at most 64 bits (modified EUI-64, RFC 4291 appendix A). */
+export function eui64Address(prefix: Prefix, mac: Mac): Address {
+  const [a, b, c, d, e, f] = macBytes(mac) as unknown as [number, number, number, number, number, number];
+  const low = new DataView(Uint8Array.of(a ^ 2, b, c, 0xff, 0xfe, d, e, f).buffer).getBigUint64(0);
+  return bigIntToAddress(prefix.first | low);
+}
+
+/** The MAC inside an address whose interface identifier is a modified EUI-64; null where it is not one. */
+export function macOfEui64(address: Address): Mac | null {
+  const bytes = addressBytes(address);
+  if (bytes[11] !== 0xff || bytes[12] !== 0xfe) return null;
+  const mac = Uint8Array.of((bytes[8] as number) ^ 2, ...bytes.subarray(9, 11), ...bytes.subarray(13, 16));
+  return (mac[0] as number) & 1 ? null : formatMac(mac); // a group address is nobody's
+}
+
+export const LINK_LOCAL_PREFIX = prefixOf("fe80::", 64);

@@ -1,0 +1,3 @@
+export type * from "./link.ts";
+export type * from "./types.ts";
+export * from "./worker.ts";

@@ -1,0 +1,116 @@
+/**
+ * Everything that happens, as the services tell it. One stream: logs, the timeline, the API and metrics only read it.
+ * Events cross threads, so they are plain data. Addresses are RFC 5952 text; sizes are bytes, durations seconds.
+ */
+import type { Address, Mac } from "@netboot6/codec";
+
+export type ServiceName = "ra" | "dhcpv6" | "dns" | "http" | "tftp" | "console";
+
+/** Who asked, as far as the service itself can tell. The main thread adds `machine` from what it knows of all services. */
+export interface Asker {
+  /** The source address of the packet or connection. */
+  readonly client?: Address;
+  readonly mac?: Mac;
+  readonly network?: string;
+  /** The machine's id, e.g. `node-01` or `m-5254000b0001`. */
+  readonly machine?: string;
+}
+
+export type EventBody =
+  | { readonly type: "appliance.ready"; readonly services: readonly ServiceName[]; readonly seconds: number }
+  | { readonly type: "appliance.waiting"; readonly why: string }
+  | { readonly type: "appliance.stopping"; readonly why: string }
+  | { readonly type: "appliance.reloaded"; readonly changed: readonly string[] }
+  | { readonly type: "appliance.refused"; readonly why: string }
+  | { readonly type: "service.ready"; readonly service: ServiceName; readonly listens: readonly string[] }
+  | {
+      readonly type: "service.failed";
+      readonly service: ServiceName;
+      readonly why: string /** seconds until it is started again */;
+      readonly retry: number;
+    }
+  | ({ readonly type: "ra.solicited"; readonly interface: string } & Asker)
+  | ({
+      readonly type: "ra.sent";
+      readonly interface: string;
+      readonly to: Address;
+      readonly why: "initial" | "periodic" | "solicited" | "final" | "changed";
+    } & Asker)
+  | ({
+      readonly type: "ra.heard";
+      readonly interface: string;
+      readonly router: Address;
+      readonly managed: boolean;
+      readonly other: boolean;
+      readonly lifetime: number;
+      readonly why: string;
+    } & Asker)
+  | ({
+      readonly type: "dhcpv6.answered";
+      readonly message: string;
+      readonly answer: string;
+      /** firmware-http, firmware-pxe, ipxe, installer, system ... */
+      readonly clientKind: string;
+      readonly duid: string;
+      readonly relay?: Address;
+      readonly addresses: readonly Address[];
+      readonly bootfileUrl?: string;
+      /** How the machine, the network, the lease and the boot file were chosen, in an operator's words. */
+      readonly why: readonly string[];
+    } & Asker)
+  | ({ readonly type: "dhcpv6.dropped"; readonly message: string; readonly why: string; readonly relay?: Address } & Asker)
+  | ({
+      readonly type: "dns.answered";
+      readonly name: string;
+      readonly qtype: string;
+      readonly rcode: string;
+      readonly from: "cache" | "upstream" | "local" | "stale" | "refused" | "failed";
+      readonly seconds: number;
+    } & Asker)
+  | { readonly type: "dns.upstream"; readonly upstream: string; readonly state: "up" | "down"; readonly why: string }
+  | ({
+      readonly type: "http.started";
+      readonly id: number;
+      readonly path: string;
+      readonly size: number;
+      readonly userAgent: string;
+    } & Asker)
+  | ({ readonly type: "http.progress"; readonly id: number; readonly path: string; readonly sent: number; readonly size: number } & Asker)
+  | ({
+      readonly type: "http.finished";
+      readonly id: number;
+      readonly method: string;
+      readonly path: string;
+      readonly status: number;
+      /** Body bytes that were handed to the kernel. */
+      readonly sent: number;
+      readonly size: number;
+      readonly seconds: number;
+      readonly userAgent: string;
+      /** False where the client went away before the end. */
+      readonly complete: boolean;
+      readonly why?: string;
+    } & Asker)
+  | ({ readonly type: "tftp.started"; readonly id: number; readonly path: string; readonly size: number } & Asker)
+  | ({ readonly type: "tftp.progress"; readonly id: number; readonly path: string; readonly sent: number; readonly size: number } & Asker)
+  | ({
+      readonly type: "tftp.finished";
+      readonly id: number;
+      readonly path: string;
+      readonly status: "sent" | "refused" | "aborted" | "timeout";
+      readonly sent: number;
+      readonly size: number;
+      readonly seconds: number;
+      readonly why?: string;
+    } & Asker)
+  | ({ readonly type: "machine.rendered"; readonly path: string; readonly profile: string; readonly why: string } & Asker)
+  | ({ readonly type: "machine.done"; readonly profile: string } & Asker)
+  | ({ readonly type: "machine.learned"; readonly what: string } & Asker)
+  /** Packets that were no message at all, counted together at most once a second. */
+  | ({ readonly type: "wire.dropped"; readonly service: ServiceName; readonly why: string; readonly count: number } & Asker);
+
+/** `seq` counts from 1 since the start of the process; `at` is Unix time in milliseconds. */
+export type BootEvent = { readonly seq: number; readonly at: number } & EventBody;
+export type EventType = EventBody["type"];
+/** How a service tells what it decided. */
+export type Emit = (event: EventBody) => void;
