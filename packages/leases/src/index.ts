@@ -1,1 +1,2 @@
-export {};
+export * from "./lease.ts";
+export * from "./leases.ts";

@@ -1,1 +1,2 @@
-export {};
+export * from "./machine.ts";
+export * from "./machines.ts";

@@ -1,0 +1,20 @@
+/** One address and who has it. Plain data: it is stored. */
+import type { Address } from "@netboot6/codec";
+
+export interface Lease {
+  readonly address: Address;
+  readonly network: string;
+  /** The machine's id. */
+  readonly machine: string;
+  /** Lower-case hex. */
+  readonly duid: string;
+  readonly iaid: number;
+  /** A released address stays with its machine and goes to another only when no other is free; a declined one rests. */
+  readonly state: "bound" | "released" | "declined";
+  /** Unix seconds; Infinity is written as null by JSON, so "for ever" is 0xffffffff seconds from `since`. */
+  readonly validUntil: number;
+  /** Unix seconds of the first binding of this machine. */
+  readonly since: number;
+}
+
+export const bindingKey = (network: string, duid: string, iaid: number): string => `${network} ${duid} ${iaid}`;

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openStore } from "./index.ts";
+
+function tempDir(t: { after: (f: () => void) => void }): string {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-store-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+test("what was committed is there after it is opened again; what was deleted is not", async (t) => {
+  const dir = tempDir(t);
+  const first = await openStore(dir);
+  assert.deepEqual(first.stored, []);
+  await Promise.all([
+    first.commit([{ kind: "lease", key: "2001:db8::1", value: { machine: "a" } }]),
+    first.commit([{ kind: "lease", key: "2001:db8::2", value: { machine: "b" } }]),
+  ]);
+  await first.commit([{ kind: "lease", key: "2001:db8::2", value: null }]);
+  await first.close();
+  const second = await openStore(dir);
+  assert.deepEqual(
+    second.stored.map((entry) => ({ ...entry })),
+    [{ kind: "lease", key: "2001:db8::1", value: { machine: "a" } }],
+  );
+  await second.close();
+});
+
+test("a damaged file is put aside and named, never silently emptied", async (t) => {
+  const dir = tempDir(t);
+  writeFileSync(join(dir, "netboot6.db"), "this is no database, and it is long enough to be read as a header of one. ".repeat(20));
+  const store = await openStore(dir);
+  assert.match(store.setAside ?? "", /netboot6\.db\.damaged-/);
+  assert.equal(readdirSync(dir).filter((name) => name.includes("damaged")).length, 1);
+  await store.commit([{ kind: "meta", key: "x", value: 1 }]);
+  await store.close();
+});
+
+test("a folder that cannot be made is a plain message", async (t) => {
+  const dir = tempDir(t);
+  writeFileSync(join(dir, "file"), "");
+  await assert.rejects(openStore(join(dir, "file")), /EEXIST|ENOTDIR/);
+});
