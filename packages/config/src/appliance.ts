@@ -136,7 +136,8 @@ export interface HttpConfig {
   readonly tls: { readonly cert: string; readonly key: string; readonly port: number; readonly name: string | null } | null;
 }
 
-export interface TftpConfig {
+/** Serves what HTTP serves, and by the same rules, even where HTTP is off. */
+export interface TftpConfig extends Pick<HttpConfig, "listen" | "allow" | "root" | "templates"> {
   readonly port: number;
 }
 

@@ -1,0 +1,172 @@
+import type { Address } from "@netboot6/codec";
+import type { Allow, Appliance, BootRule, Listen } from "./appliance.ts";
+import { archName, isUefiPxe } from "./arch.ts";
+import { overlap } from "./check-networks.ts";
+import { error, type Finding, type Path, suggest, warning } from "./problem.ts";
+
+export function checkServices(appliance: Appliance): Finding[] {
+  return [
+    ...checkRules(appliance),
+    ...checkDns(appliance),
+    ...checkAccess(appliance),
+    ...checkConsole(appliance),
+    ...checkPorts(appliance),
+  ];
+}
+
+function checkRules({ boot, networks, http, tftp }: Appliance): Finding[] {
+  const findings: Finding[] = [];
+  const rules = boot.rules ?? [];
+  const names = networks.map(({ name }) => name);
+  rules.forEach((rule, index) => {
+    const at: Path = ["boot", "rules", index];
+    const shadow = rules.slice(0, index).findIndex((earlier) => covers(earlier, rule));
+    if (shadow >= 0)
+      findings.push(
+        error("rule-never-matches", at, `boot.rules[${shadow}] matches first whenever this one would`, "Move it up, or delete it."),
+      );
+    if (rule.network !== null && !names.includes(rule.network))
+      findings.push(
+        error(
+          "rule-unknown-network",
+          [...at, "network"],
+          `no network is called ${rule.network}`,
+          suggest(rule.network, names, `There are: ${names.join(", ")}.`),
+        ),
+      );
+    const bases = { http: http !== null, https: Boolean(http?.tls), tftp: tftp !== null };
+    for (const [base, on] of Object.entries(bases))
+      if (!on && new RegExp(`\\{\\{-?\\s*${base}\\b`).test(rule.url))
+        findings.push(
+          error(
+            "rule-needs-service",
+            [...at, "url"],
+            `{{ ${base} }}, and ${base === "https" ? "http.tls is not set" : `${base} is off`}`,
+            "Turn it on, or give another URL.",
+          ),
+        );
+    const pxe = rule.arch?.find(isUefiPxe);
+    if (
+      pxe !== undefined &&
+      rule.userClass === null &&
+      /^(https?:|\{\{-?\s*https?\b)/.test(rule.url) &&
+      !rule.vendorClass?.startsWith("HTTPClient")
+    )
+      findings.push(
+        warning(
+          "http-url-for-pxe",
+          [...at, "url"],
+          `UEFI PXE firmware (${archName(pxe)}) takes no HTTP URL, unless its ROM is iPXE`,
+          "Write {{ tftp }}.",
+        ),
+      );
+  });
+  return findings;
+}
+
+/** Does `earlier` match whatever `later` matches? */
+function covers(earlier: BootRule, later: BootRule): boolean {
+  const same = (key: "userClass" | "mac" | "uuid" | "network") => earlier[key] === null || earlier[key] === later[key];
+  return (
+    same("userClass") &&
+    same("mac") &&
+    same("uuid") &&
+    same("network") &&
+    (earlier.vendorClass === null || later.vendorClass?.startsWith(earlier.vendorClass) === true) &&
+    (earlier.arch === null || later.arch?.every((arch) => earlier.arch?.includes(arch)) === true)
+  );
+}
+
+function checkDns({ dns, networks }: Appliance): Finding[] {
+  const ours = networks.flatMap(({ address }) => (address === null ? [] : [address]));
+  const findings: Finding[] = [];
+  if (!dns)
+    networks.forEach(({ advertise, dhcp }, index) => {
+      const told = { advertise: advertise === "observe" ? null : advertise?.dns, dhcp: dhcp?.dns };
+      for (const [key, servers] of Object.entries(told))
+        if (servers?.some((server) => ours.includes(server)))
+          findings.push(
+            error(
+              "dns-is-off",
+              ["networks", index, key, "dns"],
+              "machines are told to ask us, and dns is off",
+              "Turn dns on, or name another resolver.",
+            ),
+          );
+    });
+  const answers: readonly Address[] = dns ? ["::1", ...ours, ...(dns.listen === "networks" ? [] : dns.listen)] : [];
+  dns?.upstreams?.forEach(({ address, port }, index) => {
+    if (port === dns.port && answers.includes(address))
+      findings.push(
+        error(
+          "upstream-loop",
+          ["dns", "upstreams", index],
+          `${address} is this forwarder itself`,
+          "Give a resolver elsewhere, or on another port.",
+        ),
+      );
+  });
+  return findings;
+}
+
+/** Networks that an access list shuts out altogether. */
+function checkAccess({ dns, http, networks }: Appliance): Finding[] {
+  const findings: Finding[] = [];
+  const check = (service: string, allow: Allow | undefined, used: (network: Appliance["networks"][number]) => boolean) => {
+    if (allow === undefined || allow === "networks") return;
+    for (const network of networks) {
+      const { prefix } = network;
+      if (prefix && used(network) && !allow.some((each) => overlap(each, prefix)))
+        findings.push(
+          error(
+            "network-not-allowed",
+            [service, "allow"],
+            `refuses the machines on ${network.name}`,
+            `Add ${prefix.address}/${prefix.length}, or write networks.`,
+          ),
+        );
+    }
+  };
+  check("http", http?.allow, () => true);
+  check("dns", dns?.allow, ({ advertise, dhcp, address }) =>
+    [advertise === "observe" ? undefined : advertise?.dns, dhcp?.dns].some(
+      (servers) => servers === null || (address !== null && servers?.includes(address)),
+    ),
+  );
+  return findings;
+}
+
+function checkConsole({ console }: Appliance): Finding[] {
+  if (!console || console.host === "::1" || console.token !== null) return [];
+  return [
+    error(
+      "console-needs-token",
+      ["console", "listen"],
+      "off loopback anyone could use the console",
+      'Give a token, or listen on "[::1]:8067".',
+    ),
+  ];
+}
+
+/** Two services on one port of one address: the second would not start. */
+function checkPorts({ http, dns, tftp, console, networks }: Appliance): Finding[] {
+  const services: { name: string; protocol: string; port: number; listen: Listen; path: Path }[] = [];
+  if (http) services.push({ name: "http", protocol: "tcp", port: http.port, listen: http.listen, path: ["http", "port"] });
+  if (dns)
+    for (const protocol of ["tcp", "udp"])
+      services.push({ name: "dns", protocol, port: dns.port, listen: dns.listen, path: ["dns", "port"] });
+  if (tftp) services.push({ name: "tftp", protocol: "udp", port: tftp.port, listen: tftp.listen, path: ["tftp", "port"] });
+  if (networks.some(({ dhcp }) => dhcp))
+    services.push({ name: "dhcp", protocol: "udp", port: 547, listen: "networks", path: ["networks"] });
+  if (console)
+    services.push({ name: "the console", protocol: "tcp", port: console.port, listen: [console.host], path: ["console", "listen"] });
+  const meet = (a: Listen, b: Listen) =>
+    a === "networks" || b === "networks" || a.some((address) => address === "::" || b.includes(address));
+  return services.flatMap((service, index) => {
+    const other = services
+      .slice(0, index)
+      .find(({ protocol, port, listen }) => protocol === service.protocol && port === service.port && meet(listen, service.listen));
+    if (!other) return [];
+    return [error("port-taken", service.path, `port ${service.port} is ${other.name}'s`, `Give ${service.name} another.`)];
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * Keys of `appliance.yaml` whose feature is not there yet. They are read and checked, then refused: never ignored.
+ * A feature that arrives deletes its entry.
+ */
+import type { Finding, Path } from "./problem.ts";
+
+interface Entry {
+  /** `*` stands for any key, `[]` for any place in a list. */
+  readonly key: string;
+  /** Only these values; default: any. */
+  readonly when?: (value: unknown) => boolean;
+  readonly mend: string;
+}
+
+const NOT_SUPPORTED: readonly Entry[] = [
+  { key: "networks.[].dhcp.delegate", mend: "Delete it: addresses are leased, prefixes are not." },
+  {
+    key: "profiles.*.bootProgram",
+    when: (value) => value === "grub" || value === "shim-grub",
+    mend: "Write ipxe, or give the URL of another boot program in boot.rules.",
+  },
+  { key: "machines.[].port", mend: "Give the machine's mac, uuid or duid." },
+  { key: "http.tls", mend: "Delete it: boot files are served by plain HTTP." },
+  {
+    key: "dns.upstreams.[]",
+    when: (value) => typeof value === "string" && value.startsWith("tls://"),
+    mend: "Give an upstream that answers plain DNS, without tls://.",
+  },
+  { key: "dns.dns64", mend: "Give upstreams that synthesise AAAA themselves." },
+  { key: "dns.cache.serveStale", when: (value) => typeof value === "string" && !/^0+[smhd]$/.test(value), mend: "Delete it, or write 0s." },
+  { key: "state.database", mend: "Delete it: leases are kept in state.dir." },
+  { key: "mirrors", mend: "Delete it: the key is reserved for a cache of package mirrors." },
+];
+
+export function findNotSupported(raw: unknown): Finding[] {
+  return NOT_SUPPORTED.flatMap(({ key, when, mend }) =>
+    matches(raw, key.split("."), [])
+      .filter(({ value }) => value !== undefined && value !== null && (when?.(value) ?? true))
+      .map(({ path }) => ({ id: "not-supported", severity: "error" as const, path, what: "not supported yet", mend })),
+  );
+}
+
+function matches(value: unknown, [part, ...rest]: readonly string[], path: Path): { path: Path; value: unknown }[] {
+  if (part === undefined) return [{ path, value }];
+  if (typeof value !== "object" || value === null || Array.isArray(value) !== (part === "[]")) return [];
+  if (Array.isArray(value)) return value.flatMap((item, index) => matches(item, rest, [...path, index]));
+  return Object.entries(value).flatMap(([key, item]) => (part === "*" || part === key ? matches(item, rest, [...path, key]) : []));
+}
