@@ -1,1 +1,5 @@
-export {};
+export * from "./machine.ts";
+export * from "./namespace.ts";
+export * from "./requirements.ts";
+export * from "./uefi-variables.ts";
+export * from "./vlan.ts";
