@@ -1,1 +1,6 @@
-export {};
+export * from "./client-kind.ts";
+export * from "./files.ts";
+export * from "./rules.ts";
+export * from "./script.ts";
+export * from "./templates.ts";
+export * from "./values.ts";

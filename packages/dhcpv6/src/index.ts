@@ -1,1 +1,2 @@
-export {};
+export { handle, type Incoming, type Outcome, type ServerState } from "./server.ts";
+export * from "./service.ts";

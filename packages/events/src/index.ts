@@ -1,3 +1,5 @@
+export * from "./bus.ts";
+export * from "./describe.ts";
 export type * from "./link.ts";
 export type * from "./types.ts";
 export * from "./worker.ts";

@@ -8,7 +8,12 @@ import type { Emit } from "./types.ts";
 /** What a worker asks the main thread, which alone owns machines, leases and boot state. */
 export type Question =
   /** Who is at this source address, and what does it boot? `claims` come from the request's query: believed only where nothing contradicts. */
-  | { readonly ask: "machine"; readonly client: Address; readonly claims: { readonly mac?: Mac; readonly uuid?: string } }
+  | {
+      readonly ask: "machine";
+      readonly path: string;
+      readonly client: Address;
+      readonly claims: { readonly mac?: Mac; readonly uuid?: string };
+    }
   /** A machine reports that its installation is done; the token was in `{{ done }}`. */
   | { readonly ask: "done"; readonly token: string; readonly client: Address };
 

@@ -40,6 +40,11 @@ export class Machines {
     return this.#byId.values();
   }
 
+  /** The machines of the configuration, by id. */
+  configured(): IterableIterator<[id: string, config: MachineConfig]> {
+    return this.#configured.entries();
+  }
+
   byId(id: string): Machine | undefined {
     return this.#byId.get(id);
   }
@@ -98,7 +103,7 @@ export class Machines {
       machine = { ...machine, macs: [...machine.macs, mac] };
       learned.push(`MAC ${mac}`);
     }
-    const uuid = this.#config(machine.id)?.uuid ?? uuids.find((candidate) => this.#idByUuid.has(candidate)) ?? uuids[0] ?? null;
+    const uuid = this.config(machine.id)?.uuid ?? uuids.find((candidate) => this.#idByUuid.has(candidate)) ?? uuids[0] ?? null;
     if (uuid !== null && machine.uuid === null) {
       machine = { ...machine, uuid };
       learned.push(`UUID ${uuid}`);
@@ -130,13 +135,10 @@ export class Machines {
     if (machine.boot.token !== null) this.#idByToken.set(machine.boot.token, machine.id);
   }
 
-  #config(id: string): MachineConfig | undefined {
-    return this.#configured.get(id);
-  }
 
   /** A configured machine keeps to the MACs that its entry names, if it names any. */
   #mayOwn(machine: Machine, mac: Mac): boolean {
-    const config = this.#config(machine.id);
+    const config = this.config(machine.id);
     return !config || config.macs.length === 0 || config.macs.includes(mac);
   }
 

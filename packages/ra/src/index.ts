@@ -1,1 +1,2 @@
-export {};
+export * from "./advertiser.ts";
+export * from "./service.ts";

@@ -1,0 +1,125 @@
+/**
+ * What stands behind a path that a machine asks for over HTTP or TFTP: a file under boot-assets, one rendered for it, or a
+ * script made for it. Nothing outside of the root, no dot files, no symlinks out: those are missing, like what is not there.
+ */
+import { readFile, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, matchesGlob, sep } from "node:path";
+import { type Address, type Mac, parseMac } from "@netboot6/codec";
+import type { Link } from "@netboot6/events";
+import { autoexecScript, type BootState, bootScript, errorScript } from "./script.ts";
+import { compileTemplate, TemplateError } from "./templates.ts";
+
+export interface FilesSettings {
+  /** Absolute. */
+  readonly root: string;
+  /** Glob patterns under the root of files that are rendered, never shown as source. */
+  readonly templates: readonly string[];
+}
+
+export type Found =
+  | {
+      readonly kind: "file";
+      readonly file: string /** under the root, without a leading slash */;
+      readonly name: string;
+      readonly size: number;
+      readonly modified: number;
+    }
+  | { readonly kind: "text"; readonly name: string; readonly body: Buffer; readonly state: BootState }
+  | { readonly kind: "directory"; readonly file: string; readonly name: string }
+  | { readonly kind: "missing"; readonly why: string }
+  /** A template is wrong: the text says where; a script that prints it where iPXE asked. */
+  | { readonly kind: "broken"; readonly why: string; readonly body: Buffer };
+
+export interface Claims {
+  readonly mac?: Mac;
+  readonly uuid?: string;
+}
+
+export class BootFiles {
+  readonly #settings: FilesSettings;
+  readonly #ask: Link["ask"];
+
+  constructor(settings: FilesSettings, ask: Link["ask"]) {
+    this.#settings = settings;
+    this.#ask = ask;
+  }
+
+  /** `path` is decoded, and begins with a slash or not. */
+  async find(path: string, client: Address, claims: Claims = {}): Promise<Found> {
+    const name = safeName(path);
+    if (name === null) return { kind: "missing", why: "not a path under boot-assets" };
+    const file = await this.#inside(name);
+    const info = file === null ? null : await stat(file).catch(() => null);
+    if (file !== null && info?.isDirectory()) return { kind: "directory", file, name };
+    if (info?.isFile() && file !== null) {
+      if (!this.#isTemplate(name)) return { kind: "file", file, name, size: info.size, modified: info.mtimeMs };
+      return this.#render(name, file, client, claims, null);
+    }
+    const generated = await this.#generated(name);
+    if (!generated) return { kind: "missing", why: "no such file under boot-assets" };
+    return this.#render(name, null, client, claims, generated);
+  }
+
+  async #render(
+    name: string,
+    file: string | null,
+    client: Address,
+    claims: Claims,
+    generated: ((state: BootState) => string) | null,
+  ): Promise<Found> {
+    const state = (await this.#ask({ ask: "machine", path: `/${name}`, client, claims })) as BootState;
+    try {
+      const text = generated && !(name === "boot.ipxe" && usesScript(state)) ? generated(state) : await this.#template(file, name, state);
+      return { kind: "text", name, body: Buffer.from(text, "utf8"), state };
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      return {
+        kind: "broken",
+        why: error.message,
+        body: Buffer.from(name.endsWith(".ipxe") ? errorScript(error.message) : `${error.message}\n`),
+      };
+    }
+  }
+
+  async #template(file: string | null, name: string, state: BootState): Promise<string> {
+    const source = file === null && state.profile.kind === "script" ? state.profile.script : name;
+    const path = file ?? (await this.#inside(source));
+    if (path === null) throw new TemplateError(`profile ${state.profileName}: no such file under boot-assets: ${source}`);
+    return compileTemplate(await readFile(path, "utf8"), source)(state.values);
+  }
+
+  async #generated(name: string): Promise<((state: BootState) => string) | null> {
+    if (name === "boot.ipxe") return bootScript;
+    if (basename(name) !== "autoexec.ipxe") return null;
+    const beside = await this.#inside(dirname(name));
+    return beside === null ? null : ({ values }) => autoexecScript(values);
+  }
+
+  #isTemplate(name: string): boolean {
+    return this.#settings.templates.some((pattern) => matchesGlob(name, pattern));
+  }
+
+  /** The real path, where it exists and lies under the root. */
+  async #inside(name: string): Promise<string | null> {
+    const root = await realpath(this.#settings.root).catch(() => null);
+    if (root === null) return null;
+    const file = await realpath(join(root, name)).catch(() => null);
+    return file !== null && (file === root || file.startsWith(root + sep)) ? file : null;
+  }
+}
+
+const usesScript = (state: BootState): boolean => state.profile.kind === "script" && !state.installed;
+
+/** The path without empty segments; null for what could leave the root or names a dot file. */
+export function safeName(path: string): string | null {
+  if (path.includes("\0") || path.includes("\\")) return null;
+  const segments = path.split("/").filter((segment) => segment !== "");
+  return segments.some((segment) => segment.startsWith(".")) ? null : segments.join("/");
+}
+
+/** `?mac=` and `?uuid=` of a request, where they are well formed. */
+export function readClaims(query: URLSearchParams): Claims {
+  const mac = parseMac(query.get("mac") ?? "");
+  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.exec(query.get("uuid") ?? "")?.[0].toLowerCase();
+  return { ...(mac === null ? {} : { mac }), ...(uuid === undefined ? {} : { uuid }) };
+}

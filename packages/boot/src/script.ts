@@ -1,0 +1,96 @@
+/** iPXE scripts made from profiles: `/boot.ipxe`, and the `autoexec.ipxe` that iPXE asks for beside itself. */
+import type { Profile } from "@netboot6/config";
+import { compileTemplate, TemplateError, type TemplateValues } from "./templates.ts";
+
+/** What main tells of who asks: see the question `machine`. */
+export interface BootState {
+  readonly values: TemplateValues;
+  /** The machine's id; null for an asker nobody knows. */
+  readonly machine: string | null;
+  readonly network: string;
+  readonly profileName: string;
+  readonly profile: Profile;
+  /** True where it reported done and its profile is to be installed once. */
+  readonly installed: boolean;
+  /** How the machine and its profile were found. */
+  readonly why: string;
+}
+
+const RETRY_SECONDS = 30;
+
+/** iPXE's `${buildarch}` by the names that profiles use. */
+const BUILD_ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: "x86_64",
+  ia32: "i386",
+  arm64: "arm64",
+  arm32: "arm32",
+  riscv64: "riscv64",
+  loong64: "loong64",
+};
+
+/** The whole script for the machine. Throws TemplateError. A profile of kind `script` is a file: the caller renders it. */
+export function bootScript(state: BootState): string {
+  const { values, profileName, profile, installed } = state;
+  const name = values.machine.name === "" ? "a machine nobody knows" : values.machine.name;
+  const head = ["#!ipxe", `echo netboot6: ${name}, profile ${profileName}${installed ? ", installed" : ""}`];
+  if (installed || profile.kind === "disk") return lines([...head, ...diskCommands]);
+  if (profile.kind === "wait")
+    return lines([...head, `echo No profile is set for it: asking again in ${profile.poll} s`, `sleep ${profile.poll}`, again(values)]);
+  if (profile.kind === "script") throw new TemplateError(`profile ${profileName} is a script of its own`);
+
+  const render = (text: string, key: string): string => compileTemplate(text, `profiles.${profileName}.${key}`)(values);
+  const url = (path: string): string => (/^[a-z]+:\/\//.test(path) ? path : `${required(values.http)}/${path.replace(/^\/+/, "")}`);
+  const cmdline = render(profile.cmdline, "cmdline");
+  const initrdArguments = profile.initrd.map((_, i) => `initrd=initrd${i}`);
+  const byArchitecture = (paths: Readonly<Record<string, string>>, key: string, command: (path: string) => string): string[] => {
+    const { any, ...others } = paths;
+    if (any !== undefined) return [`${command(url(render(any, key)))} || goto failed`];
+    return Object.entries(others).map(
+      ([arch, path]) =>
+        `iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && ${command(url(render(path, key)))} || iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && goto failed ||`,
+    );
+  };
+  return lines([
+    ...head,
+    ...byArchitecture(profile.kernel, "kernel", (path) =>
+      ["kernel", path, ...initrdArguments, cmdline].filter((word) => word !== "").join(" "),
+    ),
+    ...profile.initrd.flatMap((paths, i) => byArchitecture(paths, `initrd[${i}]`, (path) => `initrd --name initrd${i} ${path}`)),
+    "boot || goto failed",
+    ":failed",
+    `echo netboot6: ${name} could not load profile ${profileName}: trying again in ${RETRY_SECONDS} s`,
+    `sleep ${RETRY_SECONDS}`,
+    again(values),
+  ]);
+}
+
+/** UEFI: `exit 1` hands on to the next boot option (a plain `exit` ends in the firmware's setup); BIOS: the first disk. */
+const diskCommands = ["iseq ${platform} efi && exit 1 ||", "sanboot --no-describe --drive 0x80 || exit 1"];
+
+/**
+ * What iPXE runs before all else when it finds it beside itself: IPv6 is configured at once, without the 15 s that its
+ * autoboot waits for DHCPv4.
+ */
+export function autoexecScript(values: TemplateValues): string {
+  return lines([
+    "#!ipxe",
+    "ifconf --configurator ipv6 || goto failed",
+    `chain ${required(values.http)}/boot.ipxe || goto failed`,
+    ":failed",
+    "autoboot",
+  ]);
+}
+
+/** A script that says what is wrong, for iPXE to print. */
+export function errorScript(what: string): string {
+  const printable = what.replace(/[^\x20-\x7e]/g, " ").replaceAll("${", "$ {");
+  return lines(["#!ipxe", `echo netboot6: ${printable}`, `sleep ${RETRY_SECONDS}`, "exit 1"]);
+}
+
+const again = (values: TemplateValues): string => `chain --replace ${required(values.http)}/boot.ipxe`;
+const lines = (all: readonly string[]): string => `${all.join("\n")}\n`;
+
+function required(http: string | null): string {
+  if (http === null) throw new TemplateError("http is off: there is nothing to load from");
+  return http;
+}

@@ -1,0 +1,109 @@
+/** What a client's message says, read once and checked: the options that a server's decisions rest on. */
+import { type Decoded, decoded, undecodable } from "../decoded.ts";
+import { DUID_MAX_BYTES, OptionCode } from "./constants.ts";
+import { type ClientServerMessage, readU16 } from "./message.ts";
+import {
+  decodeIa,
+  decodeIaAddress,
+  decodeU16List,
+  decodeUserClasses,
+  decodeVendorClass,
+  type IaAddress,
+  type VendorClass,
+} from "./options.ts";
+
+export interface ClientIa {
+  readonly iaid: number;
+  readonly t1: number;
+  readonly t2: number;
+  readonly addresses: readonly IaAddress[];
+}
+
+export interface ClientFacts {
+  readonly clientId: Uint8Array | null;
+  readonly serverId: Uint8Array | null;
+  readonly iaNas: readonly ClientIa[];
+  /** IAIDs of the IA_PDs: prefixes it asks for. */
+  readonly iaPds: readonly number[];
+  /** Null where it sent no Option Request. */
+  readonly requested: ReadonlySet<number> | null;
+  /** hundredths of a second, RFC 9915 §21.9 */
+  readonly elapsed: number;
+  readonly rapidCommit: boolean;
+  readonly userClasses: readonly string[];
+  readonly vendorClass: VendorClass | null;
+  /** In the client's order, RFC 5970 §3.3. */
+  readonly architectures: readonly number[];
+}
+
+export function readClientFacts(message: ClientServerMessage): Decoded<ClientFacts> {
+  let clientId: Uint8Array | null = null;
+  let serverId: Uint8Array | null = null;
+  let requested: Set<number> | null = null;
+  let elapsed = 0;
+  let rapidCommit = false;
+  let userClasses: string[] = [];
+  let vendorClass: VendorClass | null = null;
+  let architectures: number[] = [];
+  const iaNas: ClientIa[] = [];
+  const iaPds: number[] = [];
+
+  for (const { code, data } of message.options) {
+    switch (code) {
+      case OptionCode.clientId:
+      case OptionCode.serverId:
+        if (data.length < 3 || data.length > DUID_MAX_BYTES) return undecodable(`a DUID of ${data.length} bytes (RFC 9915 §11.1)`);
+        if (code === OptionCode.clientId) clientId = data;
+        else serverId = data;
+        break;
+      case OptionCode.iaNa: {
+        const ia = decodeIa(data);
+        if (!ia.ok) return ia;
+        const addresses: IaAddress[] = [];
+        for (const option of ia.value.options) {
+          if (option.code !== OptionCode.iaAddress) continue;
+          const address = decodeIaAddress(option.data);
+          if (!address.ok) return address;
+          addresses.push(address.value);
+        }
+        iaNas.push({ iaid: ia.value.iaid, t1: ia.value.t1, t2: ia.value.t2, addresses });
+        break;
+      }
+      case OptionCode.iaPd: {
+        const ia = decodeIa(data);
+        if (!ia.ok) return ia;
+        iaPds.push(ia.value.iaid);
+        break;
+      }
+      case OptionCode.optionRequest: {
+        const codes = decodeU16List(data);
+        if (!codes.ok) return undecodable(`option request: ${codes.why}`);
+        requested = new Set(codes.value);
+        break;
+      }
+      case OptionCode.elapsedTime:
+        if (data.length !== 2) return undecodable(`an elapsed time of ${data.length} bytes`);
+        elapsed = readU16(data, 0);
+        break;
+      case OptionCode.rapidCommit:
+        rapidCommit = true;
+        break;
+      case OptionCode.userClass:
+        userClasses = decodeUserClasses(data);
+        break;
+      case OptionCode.vendorClass: {
+        const value = decodeVendorClass(data);
+        if (!value.ok) return value;
+        vendorClass = value.value;
+        break;
+      }
+      case OptionCode.clientArchitecture: {
+        const list = decodeU16List(data);
+        if (!list.ok) return undecodable(`client architecture: ${list.why}`);
+        architectures = list.value;
+        break;
+      }
+    }
+  }
+  return decoded({ clientId, serverId, iaNas, iaPds, requested, elapsed, rapidCommit, userClasses, vendorClass, architectures });
+}

@@ -1,0 +1,296 @@
+/**
+ * The DHCPv6 server's decisions (RFC 9915 §16, §18.3, §19): a message in, an answer or a refusal out, with what must be
+ * stored before the answer may leave and what to tell. No sockets, no clock.
+ */
+import { type BootAsker, chooseRule, clientKind, compileTemplate, isBootClient, type TemplateError, templateValues } from "@netboot6/boot";
+import {
+  type Address,
+  type ClientFacts,
+  type ClientServerMessage,
+  decodeMessage,
+  encodeMessage,
+  findOption,
+  formatMac,
+  HOP_COUNT_LIMIT,
+  isLinkLocal,
+  isRelayMessage,
+  type Mac,
+  MessageType,
+  messageName,
+  type Option,
+  OptionCode,
+  prefixContains,
+  type RelayMessage,
+  readClientFacts,
+  SERVER_PORT,
+} from "@netboot6/codec";
+import type { Appliance, BootRule, Network } from "@netboot6/config";
+import type { EventBody } from "@netboot6/events";
+import type { Lease, Leases } from "@netboot6/leases";
+import type { Identified, Machine, Machines } from "@netboot6/machines";
+import { answer } from "./answer.ts";
+
+export interface ServerState {
+  readonly appliance: Appliance;
+  readonly networks: readonly Network[];
+  readonly rules: readonly BootRule[];
+  readonly machines: Machines;
+  readonly leases: Leases;
+  readonly serverDuid: Uint8Array;
+}
+
+/** One datagram as it came. */
+export interface Incoming {
+  readonly bytes: Uint8Array;
+  readonly source: Address;
+  readonly sourcePort: number;
+  /** Name of the interface it came in on; null where the socket is bound to no interface's group or link-local address. */
+  readonly interface: string | null;
+  /** The address it was sent to; a multicast group where it came in on one. */
+  readonly destination: Address;
+}
+
+export interface Outcome {
+  readonly send: { readonly bytes: Uint8Array; readonly to: Address; readonly port: number } | null;
+  /** To be on disk before `send` goes out. */
+  readonly leases: readonly Lease[];
+  readonly machine: Machine | null;
+  readonly events: readonly EventBody[];
+}
+
+/** The client's message out of its relays. */
+interface Unwrapped {
+  readonly message: ClientServerMessage;
+  /** From the outermost to the innermost. */
+  readonly relays: readonly RelayMessage[];
+}
+
+/** A client's message with all that is known of who sent it. */
+export interface Asked {
+  readonly message: ClientServerMessage;
+  readonly facts: ClientFacts;
+  readonly network: Network;
+  readonly identified: Identified;
+  /** Lower-case hex; "" where the client sent none. */
+  readonly duid: string;
+  readonly bootClient: boolean;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** What the boot rules give the client; null where they give nothing. */
+export interface BootAnswer {
+  readonly url: string | null;
+  readonly params: readonly string[];
+  readonly why: string;
+}
+
+/** `now` in Unix milliseconds. */
+export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {
+  const dropped = (message: string, why: string, more: { relay?: Address; network?: string; machine?: string } = {}): Outcome => ({
+    send: null,
+    leases: [],
+    machine: null,
+    events: [{ type: "dhcpv6.dropped", message, why, client: incoming.source, ...more }],
+  });
+
+  const decoded = decodeMessage(incoming.bytes);
+  if (!decoded.ok) return dropped("unknown", decoded.why);
+  const unwrapped = unwrap(decoded.value);
+  if (typeof unwrapped === "string") return dropped(messageName(decoded.value.type), unwrapped);
+  const { message, relays } = unwrapped;
+  const name = messageName(message.type);
+  const relay = relays.length > 0 ? { relay: incoming.source } : {};
+
+  // RFC 9915 §18.4: a client speaks to the group; what it sends to one server's address is discarded.
+  if (relays.length === 0 && !incoming.destination.startsWith("ff"))
+    return dropped(name, "a client sent it to an address of ours and not to ff02::1:2");
+
+  const facts = readClientFacts(message);
+  if (!facts.ok) return dropped(name, facts.why, relay);
+  const refusal = discard(message.type, facts.value, state.serverDuid);
+  if (refusal !== null) return dropped(name, refusal, relay);
+
+  const chosen = chooseNetwork(state.networks, incoming, relays);
+  if (typeof chosen === "string") return dropped(name, chosen, relay);
+  const { network } = chosen;
+  if (!network.dhcp) return dropped(name, `DHCPv6 is off on network ${network.name}`, { ...relay, network: network.name });
+
+  const innermost = relays.at(-1);
+  const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
+  const identified = state.machines.identify(
+    {
+      relayMac: relayMac(innermost),
+      peer: innermost ? innermost.peerAddress : incoming.source,
+      duid: duid === "" ? undefined : duid,
+    },
+    now,
+  );
+  if (!identified) return dropped(name, "nothing in it tells the machine", { ...relay, network: network.name });
+
+  const kind = clientKind(facts.value);
+  const asked: Asked = {
+    message,
+    facts: facts.value,
+    network,
+    identified,
+    duid,
+    bootClient: isBootClient(kind),
+    now: Math.floor(now / 1000),
+  };
+  const events: EventBody[] = [];
+  const asker = {
+    client: innermost?.peerAddress ?? incoming.source,
+    ...(identified.mac === null ? {} : { mac: identified.mac }),
+    network: network.name,
+  };
+  const machine = identified.machine;
+  for (const what of identified.learned) events.push({ type: "machine.learned", what, ...asker, machine: machine.id });
+
+  const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
+  if (reply.message === null) {
+    events.push({ type: "dhcpv6.dropped", message: name, why: reply.why.join("; "), ...asker, ...relay, machine: machine.id });
+    return { send: null, leases: [], machine: identified.learned.length > 0 ? machine : null, events };
+  }
+  events.push({
+    type: "dhcpv6.answered",
+    message: name,
+    answer: messageName(reply.message.type),
+    clientKind: kind,
+    duid,
+    ...relay,
+    addresses: reply.addresses,
+    ...(reply.bootfileUrl === null ? {} : { bootfileUrl: reply.bootfileUrl }),
+    why: [chosen.why, identified.why, ...reply.why],
+    ...asker,
+    machine: machine.id,
+  });
+  const wrapped = relays.reduceRight<ClientServerMessage | RelayMessage>((inner, outer) => relayReply(outer, inner), reply.message);
+  return {
+    send: {
+      bytes: encodeMessage(wrapped),
+      to: incoming.source,
+      // A relay listens on 547, or where it says (RFC 8357); a client on 546, but answers go where the question came from.
+      port: relays.length > 0 && !findOption(relays[0]?.options ?? [], OptionCode.relayPort) ? SERVER_PORT : incoming.sourcePort,
+    },
+    leases: reply.leases,
+    machine: identified.learned.length > 0 ? machine : null,
+    events,
+  };
+}
+
+function unwrap(message: ClientServerMessage | RelayMessage): Unwrapped | string {
+  const relays: RelayMessage[] = [];
+  let current = message;
+  while (isRelayMessage(current)) {
+    if (current.type === MessageType.relayReply) return "a Relay-reply is for relays";
+    if (current.hopCount >= HOP_COUNT_LIMIT || relays.length >= HOP_COUNT_LIMIT)
+      return `it went through more than ${HOP_COUNT_LIMIT} relays`;
+    relays.push(current);
+    const inner = findOption(current.options, OptionCode.relayMessage);
+    if (!inner) return "a Relay-forward without a message in it";
+    const decoded = decodeMessage(inner);
+    if (!decoded.ok) return `inside a Relay-forward: ${decoded.why}`;
+    current = decoded.value;
+  }
+  return { message: current, relays };
+}
+
+/** RFC 9915 §16: why a message of this type is discarded; null where it is not. */
+function discard(type: number, facts: ClientFacts, serverDuid: Uint8Array): string | null {
+  const ours = facts.serverId !== null && Buffer.compare(facts.serverId, serverDuid) === 0;
+  switch (type) {
+    case MessageType.solicit:
+    case MessageType.confirm:
+    case MessageType.rebind:
+      if (facts.clientId === null) return "it has no client identifier";
+      if (facts.serverId !== null) return "it names a server, which this kind of message must not";
+      return null;
+    case MessageType.request:
+    case MessageType.renew:
+    case MessageType.release:
+    case MessageType.decline:
+      if (facts.clientId === null) return "it has no client identifier";
+      if (facts.serverId === null) return "it names no server";
+      return ours ? null : "it is for another server";
+    case MessageType.informationRequest:
+      if (facts.serverId !== null && !ours) return "it is for another server";
+      return facts.iaNas.length > 0 || facts.iaPds.length > 0 ? "an Information-request must not ask for addresses" : null;
+    default:
+      return `${messageName(type)} is not for servers`;
+  }
+}
+
+function chooseNetwork(
+  networks: readonly Network[],
+  incoming: Incoming,
+  relays: readonly RelayMessage[],
+): { network: Network; why: string } | string {
+  if (relays.length === 0) {
+    const network = networks.find((candidate) => candidate.link?.name === incoming.interface);
+    return network
+      ? { network, why: `network ${network.name} on ${incoming.interface}` }
+      : `no network on ${incoming.interface ?? "that interface"}`;
+  }
+  // The innermost relay with an address knows the client's link; an LDRA (RFC 6221) has none.
+  for (const { linkAddress } of relays.toReversed()) {
+    if (linkAddress === "::" || isLinkLocal(linkAddress)) continue;
+    const network = networks.find((candidate) =>
+      candidate.linkAddresses ? candidate.linkAddresses.includes(linkAddress) : prefixContains(candidate.prefix, linkAddress),
+    );
+    if (!network) return `the relay's link-address ${linkAddress} belongs to no network`;
+    return allowRelay(network, incoming.source, `network ${network.name}, by the relay's link-address ${linkAddress}`);
+  }
+  const network = networks.find((candidate) => candidate.link !== null && candidate.link.name === incoming.interface);
+  if (!network) return "no relay on the way told the client's link, and it came in on no network's interface";
+  return allowRelay(network, incoming.source, `network ${network.name}, on whose interface a relay without an address sent it`);
+}
+
+function allowRelay(network: Network, source: Address, why: string): { network: Network; why: string } | string {
+  if (network.relays && !network.relays.some((prefix) => prefixContains(prefix, source)))
+    return `relay ${source} is not among the relays of network ${network.name}`;
+  return { network, why };
+}
+
+/** RFC 6939: the relay nearest to the client tells its link-layer address. */
+function relayMac(innermost: RelayMessage | undefined): Mac | undefined {
+  const data = innermost && findOption(innermost.options, OptionCode.clientLinkLayerAddress);
+  return data && data.length === 8 && data[0] === 0 && data[1] === 1 ? formatMac(data.subarray(2)) : undefined;
+}
+
+/** RFC 9915 §19.3: the same way back; interface-id and relay port are echoed. */
+function relayReply(forward: RelayMessage, inner: ClientServerMessage | RelayMessage): RelayMessage {
+  const echoed = [OptionCode.interfaceId, OptionCode.relayPort].flatMap((code): Option[] => {
+    const data = findOption(forward.options, code);
+    return data ? [{ code, data }] : [];
+  });
+  return {
+    type: MessageType.relayReply,
+    hopCount: forward.hopCount,
+    linkAddress: forward.linkAddress,
+    peerAddress: forward.peerAddress,
+    options: [...echoed, { code: OptionCode.relayMessage, data: encodeMessage(inner) }],
+  };
+}
+
+function bootAnswer(state: ServerState, asked: Asked, address: Address | null): BootAnswer {
+  const { facts, identified, network } = asked;
+  const asker: BootAsker = { facts, mac: identified.mac, uuid: identified.machine.uuid, network: network.name };
+  const choice = chooseRule(state.rules, asker);
+  if (!choice.rule) return { url: null, params: [], why: choice.why };
+  const { machine } = identified;
+  const values = templateValues({
+    appliance: state.appliance,
+    network,
+    machine,
+    mac: identified.mac,
+    address,
+    vars: state.machines.config(machine.id)?.vars ?? {},
+  });
+  try {
+    const render = (text: string): string => compileTemplate(text, "boot.rules")(values);
+    return { url: render(choice.rule.url), params: choice.rule.params.map(render), why: choice.why };
+  } catch (error) {
+    return { url: null, params: [], why: `${choice.why}: ${(error as TemplateError).message}` };
+  }
+}

@@ -1,0 +1,98 @@
+/** Events in words: what a log line, the timeline and the terminal say. */
+import type { BootEvent, EventBody } from "./types.ts";
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** How loud an event is in the log; null: never logged. */
+export function levelOf(event: EventBody): Level | null {
+  switch (event.type) {
+    case "http.progress":
+    case "tftp.progress":
+      return null;
+    case "http.started":
+    case "tftp.started":
+    case "ra.solicited":
+    case "dns.answered":
+    case "wire.dropped":
+    case "machine.learned":
+      return "debug";
+    case "ra.sent":
+      return event.why === "periodic" || event.why === "solicited" ? "debug" : "info";
+    case "http.finished":
+      return event.status >= 400 ? "warn" : event.method === "HEAD" ? "debug" : "info";
+    case "tftp.finished":
+      return event.status === "sent" || event.status === "aborted" ? "info" : "warn";
+    case "dhcpv6.dropped":
+    case "appliance.waiting":
+    case "appliance.refused":
+    case "ra.heard":
+      return "warn";
+    case "service.failed":
+      return "error";
+    case "dns.upstream":
+      return event.state === "up" ? "info" : "warn";
+    default:
+      return "info";
+  }
+}
+
+export const formatBytes = (bytes: number): string =>
+  bytes < 1e4 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** One line, without the machine's name. */
+export function describe(event: EventBody | BootEvent): string {
+  switch (event.type) {
+    case "appliance.ready":
+      return "ready";
+    case "appliance.waiting":
+      return `waiting: ${event.why}`;
+    case "appliance.stopping":
+      return `stopping: ${event.why}`;
+    case "appliance.reloaded":
+      return "the configuration is reloaded";
+    case "appliance.refused":
+      return `the configuration is not reloaded, the old one stays: ${event.why}`;
+    case "service.ready":
+      return `${event.service} answers on ${event.listens.join(", ")}`;
+    case "service.failed":
+      return `${event.service} failed: ${event.why}; started again in ${event.retry} s`;
+    case "ra.solicited":
+      return `router solicitation on ${event.interface}`;
+    case "ra.sent":
+      return `router advertisement (${event.why}) on ${event.interface} to ${event.to}`;
+    case "ra.heard":
+      return `router ${event.router} advertises on ${event.interface} with M=${event.managed ? 1 : 0} O=${event.other ? 1 : 0}: ${event.why}`;
+    case "dhcpv6.answered": {
+      const got = [...event.addresses, ...(event.bootfileUrl === undefined ? [] : [event.bootfileUrl])].join(", ");
+      return `DHCPv6 ${event.message} (${event.clientKind}) answered with ${event.answer}${got === "" ? "" : `: ${got}`}`;
+    }
+    case "dhcpv6.dropped":
+      return `DHCPv6 ${event.message} not answered: ${event.why}`;
+    case "dns.answered":
+      return `DNS ${event.name} ${event.qtype}: ${event.rcode} (${event.from})`;
+    case "dns.upstream":
+      return `DNS upstream ${event.upstream} is ${event.state}: ${event.why}`;
+    case "http.started":
+      return `HTTP ${event.path} (${formatBytes(event.size)})`;
+    case "http.progress":
+      return `HTTP ${event.path} ${formatBytes(event.sent)} of ${formatBytes(event.size)}`;
+    case "http.finished": {
+      const cut = event.complete ? "" : ", broken off";
+      return `HTTP ${event.method} ${event.path}: ${event.status}, ${formatBytes(event.sent)} in ${event.seconds.toFixed(1)} s${cut}${event.why === undefined ? "" : `: ${event.why}`}`;
+    }
+    case "tftp.started":
+      return `TFTP ${event.path} (${formatBytes(event.size)})`;
+    case "tftp.progress":
+      return `TFTP ${event.path} ${formatBytes(event.sent)} of ${formatBytes(event.size)}`;
+    case "tftp.finished":
+      return `TFTP ${event.path}: ${event.status}, ${formatBytes(event.sent)} in ${event.seconds.toFixed(1)} s${event.why === undefined ? "" : `: ${event.why}`}`;
+    case "machine.rendered":
+      return `rendered ${event.path} for profile ${event.profile}: ${event.why}`;
+    case "machine.done":
+      return `reports its installation done (profile ${event.profile})`;
+    case "machine.learned":
+      return `learned ${event.what}`;
+    case "wire.dropped":
+      return `${event.service} dropped ${event.count}: ${event.why}`;
+  }
+}

@@ -1,0 +1,222 @@
+/** One process: starts the services in order, watches them, reloads and stops them. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { builtInRules } from "@netboot6/boot";
+import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
+import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
+import { EventBus, type Running, type ServiceName } from "@netboot6/events";
+import { type HttpSettings, httpWorker } from "@netboot6/http";
+import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
+import type { Registry } from "./registry.ts";
+import { SupervisedWorker } from "./worker-service.ts";
+
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+const FIRST_WAIT_MS = 30_000;
+const HOST_POLL_MS = 250;
+const HOST_WATCH_MS = 2_000;
+const STOP_DEADLINE_MS = 4_500;
+
+/** What a service's settings are, from the whole picture; null where it is off. */
+interface Service {
+  readonly name: ServiceName;
+  start(): Promise<void>;
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export class RunningAppliance {
+  readonly bus: EventBus;
+  readonly registry: Registry;
+  #appliance: Appliance;
+  #networks: readonly Network[] = [];
+  #services: Service[] = [];
+  #watch: NodeJS.Timeout | null = null;
+  #waitingFor = "";
+  #changing: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(appliance: Appliance, registry: Registry) {
+    this.#appliance = appliance;
+    this.registry = registry;
+    this.bus = new EventBus(registry.whoIs);
+  }
+
+  get networks(): readonly Network[] {
+    return this.#networks;
+  }
+
+  get appliance(): Appliance {
+    return this.#appliance;
+  }
+
+  /** Resolves once each enabled service answers. Throws StartError with a plain message. */
+  async start(): Promise<void> {
+    const started = Date.now();
+    const { emit } = this.bus;
+    if (this.registry.setAside !== null)
+      emit({
+        type: "appliance.refused",
+        why: `the lease store was damaged; it was put aside as ${this.registry.setAside}, and a new one is begun`,
+      });
+    this.#networks = await this.#waitForHost(started);
+    this.registry.configure(this.#appliance, this.#networks);
+    this.#services = this.#compose();
+    for (const service of this.#services) {
+      try {
+        await service.start();
+      } catch (error) {
+        throw new StartError(`${service.name}: ${(error as Error).message}`);
+      }
+    }
+    emit({ type: "appliance.ready", services: this.#services.map((service) => service.name), seconds: (Date.now() - started) / 1000 });
+    this.#watch = setInterval(() => this.#followHost(), HOST_WATCH_MS);
+  }
+
+  /** Takes a new configuration; sockets and leases stay. */
+  reload(appliance: Appliance): Promise<void> {
+    return this.#change(async () => {
+      const { networks, waiting } = resolveNetworks(appliance, readHost());
+      if (waiting.length > 0) throw new Error(waiting.join("; "));
+      await this.#become(appliance, networks);
+    });
+  }
+
+  async stop(why: string): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    if (this.#watch) clearInterval(this.#watch);
+    this.bus.emit({ type: "appliance.stopping", why });
+    const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
+    await this.#changing.catch(() => {});
+    await Promise.allSettled(this.#services.toReversed().map((service) => service.stop()));
+    await this.registry.close();
+    clearTimeout(deadline);
+  }
+
+  async #waitForHost(started: number): Promise<readonly Network[]> {
+    let told = "";
+    while (!this.#stopping) {
+      const { networks, waiting } = resolveNetworks(this.#appliance, readHost());
+      if (waiting.length === 0) return networks;
+      const why = waiting.join("; ");
+      if (Date.now() - started > FIRST_WAIT_MS) throw new StartError(`${why} (waited ${FIRST_WAIT_MS / 1000} s)`);
+      if (why !== told) this.bus.emit({ type: "appliance.waiting", why });
+      told = why;
+      await new Promise((resolve) => setTimeout(resolve, HOST_POLL_MS));
+    }
+    throw new StartError("stopped while it waited");
+  }
+
+  /** The host changed under us: addresses, MTU, an interface gone and back. What is missing is waited for, for ever. */
+  #followHost(): void {
+    const { networks, waiting } = resolveNetworks(this.#appliance, readHost());
+    const why = waiting.join("; ");
+    if (why !== this.#waitingFor && why !== "") this.bus.emit({ type: "appliance.waiting", why });
+    this.#waitingFor = why;
+    if (why !== "" || sameNetworks(networks, this.#networks)) return;
+    void this.#change(() => this.#become(this.#appliance, networks)).catch((error: Error) =>
+      this.bus.emit({ type: "appliance.refused", why: error.message }),
+    );
+  }
+
+  #change(change: () => Promise<void>): Promise<void> {
+    const next = this.#changing.catch(() => {}).then(change);
+    this.#changing = next.catch(() => {});
+    return next;
+  }
+
+  async #become(appliance: Appliance, networks: readonly Network[]): Promise<void> {
+    this.#appliance = appliance;
+    this.#networks = networks;
+    this.registry.configure(appliance, networks);
+    const wanted = this.#compose();
+    const kept = new Map(this.#services.map((service) => [service.name, service]));
+    const services: Service[] = [];
+    for (const service of wanted) {
+      const old = kept.get(service.name);
+      kept.delete(service.name);
+      if (old) await old.reload();
+      else await service.start();
+      services.push(old ?? service);
+    }
+    for (const service of kept.values()) await service.stop();
+    this.#services = services;
+    this.bus.emit({ type: "appliance.reloaded", changed: wanted.map((service) => service.name) });
+  }
+
+  /** The services that the configuration turns on, in the order they start: who advertises the others comes last. */
+  #compose(): Service[] {
+    const { http, networks } = this.#appliance;
+    const services: Service[] = [];
+    if (networks.some((network) => network.dhcp))
+      services.push(
+        this.#inMain(
+          "dhcpv6",
+          () => this.#serverState(),
+          (state) => startDhcpv6(state, { emit: this.bus.emit, store: (leases, machine) => this.registry.store(leases, machine) }),
+        ),
+      );
+    if (http)
+      services.push(
+        this.#inWorker<HttpSettings>("http", httpWorker, () => ({ http: this.#appliance.http ?? http, networks: this.#networks })),
+      );
+    if (networks.some((network) => network.advertise !== null && !network.relayed))
+      services.push(
+        this.#inMain<RaSettings>(
+          "ra",
+          () => ({ appliance: this.#appliance, networks: this.#networks }),
+          (settings) => startRouterAdvertiser(settings, this.bus.emit),
+        ),
+      );
+    return services;
+  }
+
+  #serverState(): ServerState {
+    const root = this.#appliance.http?.root;
+    return {
+      appliance: this.#appliance,
+      networks: this.#networks,
+      rules: this.#appliance.boot.rules ?? builtInRules((path) => root !== undefined && existsSync(join(root, path))),
+      machines: this.registry.machines,
+      leases: this.registry.leases,
+      serverDuid: this.registry.serverDuid,
+    };
+  }
+
+  #inMain<Settings>(name: ServiceName, settings: () => Settings, start: (settings: Settings) => Promise<Running<Settings>>): Service {
+    let running: Running<Settings> | null = null;
+    return {
+      name,
+      start: async () => {
+        running = await start(settings());
+        this.bus.emit({ type: "service.ready", service: name, listens: running.listens });
+      },
+      reload: async () => running?.reload(settings()),
+      stop: async () => running?.stop(),
+    };
+  }
+
+  #inWorker<Settings>(name: ServiceName, program: URL, settings: () => Settings): Service {
+    const { emit } = this.bus;
+    const worker = new SupervisedWorker<Settings>({
+      name,
+      program,
+      settings: settings(),
+      emit,
+      answer: (question) => this.registry.answer(question, emit),
+    });
+    return { name, start: () => worker.start(), reload: () => worker.reload(settings()), stop: () => worker.stop() };
+  }
+}
+
+const sameNetworks = (a: readonly Network[], b: readonly Network[]): boolean =>
+  a.length === b.length &&
+  a.every(
+    (network, i) =>
+      network.address === b[i]?.address &&
+      network.prefix.address === b[i]?.prefix.address &&
+      JSON.stringify(network.link) === JSON.stringify(b[i]?.link),
+  );

@@ -1,0 +1,173 @@
+/** What the main thread alone owns: machines, leases and boot state; and what it answers the workers from them. */
+import { randomUUID } from "node:crypto";
+import type { BootState } from "@netboot6/boot";
+import { templateValues } from "@netboot6/boot";
+import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
+import type { Appliance, Network, Profile } from "@netboot6/config";
+import type { Asker, Emit, Question } from "@netboot6/events";
+import { type Lease, Leases } from "@netboot6/leases";
+import { type Machine, Machines } from "@netboot6/machines";
+import { type Change, openStore, type Store } from "@netboot6/store";
+
+const WAIT: Profile = { kind: "wait", poll: 30 };
+
+export class Registry {
+  readonly machines: Machines;
+  readonly leases: Leases;
+  /** DUID-UUID of this server, made once and kept (RFC 6355). */
+  readonly serverDuid: Uint8Array;
+  readonly setAside: string | null;
+  readonly #store: Store;
+  #appliance: Appliance;
+  #networks: readonly Network[] = [];
+
+  static async open(appliance: Appliance): Promise<Registry> {
+    const store = await openStore(appliance.state.dir);
+    const registry = new Registry(appliance, store);
+    await store.commit([{ kind: "meta", key: "serverDuid", value: Buffer.from(registry.serverDuid).toString("hex") }]);
+    return registry;
+  }
+
+  private constructor(appliance: Appliance, store: Store) {
+    const values = (kind: string): unknown[] => store.stored.filter((entry) => entry.kind === kind).map((entry) => entry.value);
+    this.#store = store;
+    this.#appliance = appliance;
+    this.setAside = store.setAside;
+    this.machines = new Machines(appliance.machines, values("machine") as Machine[]);
+    this.leases = new Leases(values("lease") as Lease[]);
+    const duid = store.stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
+    this.serverDuid = typeof duid === "string" ? Buffer.from(duid, "hex") : Buffer.from(`0004${randomUUID().replaceAll("-", "")}`, "hex");
+    this.#reserve();
+  }
+
+  configure(appliance: Appliance, networks: readonly Network[]): void {
+    this.#appliance = appliance;
+    this.#networks = networks;
+    this.machines.configure(appliance.machines);
+    this.#reserve();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  store(leases: readonly Lease[], machine: Machine | null): Promise<void> {
+    const changes: Change[] = leases.map((lease) => ({ kind: "lease", key: lease.address, value: lease }));
+    if (machine) changes.push({ kind: "machine", key: machine.id, value: machine });
+    return this.#store.commit(changes);
+  }
+
+  /** Completes an event's asker with the machine and network that its address belongs to. */
+  readonly whoIs = (asker: Asker): Asker => {
+    if (asker.client === undefined) return {};
+    const found = this.#find(asker.client, asker.mac);
+    const network = asker.network ?? this.#networkOf(asker.client)?.name;
+    return { ...(found ? { machine: found.machine.id } : {}), ...(network === undefined ? {} : { network }) };
+  };
+
+  async answer(question: Question, emit: Emit): Promise<unknown> {
+    switch (question.ask) {
+      case "machine":
+        return this.#bootState(question.client, question.claims, question.path === "/boot.ipxe");
+      case "done": {
+        const machine = this.machines.byToken(question.token);
+        if (!machine) return false;
+        const done = this.machines.setBoot(machine.id, "installed", Date.now());
+        await this.store([], done ?? null);
+        emit({ type: "machine.done", profile: this.#profileOf(machine.id, null).name, client: question.client, machine: machine.id });
+        return true;
+      }
+    }
+  }
+
+  /** The machine at an address: by lease, else by the MAC in the address or the one that the packet came from. */
+  #find(address: Address, mac?: Mac): { machine: Machine; mac: Mac | null; why: string } | null {
+    const lease = this.leases.byAddress(address);
+    const leased = lease && lease.state !== "declined" ? this.machines.byId(lease.machine) : undefined;
+    if (leased) return { machine: leased, mac: leased.macs[0] ?? null, why: `${address} is leased to it` };
+    const from = mac ?? macOfEui64(address);
+    const machine = from === null || from === undefined ? undefined : this.machines.byMac(from);
+    return machine && from ? { machine, mac: from, why: `${address} carries its MAC ${from}` } : null;
+  }
+
+  #networkOf(address: Address): Network | undefined {
+    if (isLinkLocal(address)) return this.#networks.length === 1 ? this.#networks[0] : undefined;
+    return this.#networks.find((network) => prefixContains(network.prefix, address));
+  }
+
+  async #bootState(client: Address, claims: { mac?: Mac; uuid?: string }, startsInstallation: boolean): Promise<BootState> {
+    const network = this.#networkOf(client) ?? this.#networks[0];
+    if (!network) throw new Error("no network is ready yet");
+    const found = this.#find(client) ?? this.#meet(client, claims);
+    if (!found) {
+      const { name, profile, why } = this.#profileOf(null, network);
+      const nobody: Machine = {
+        id: "",
+        macs: [],
+        uuid: null,
+        duids: [],
+        profile: null,
+        boot: { stage: "new", token: null, since: 0 },
+        firstSeen: 0,
+      };
+      const values = templateValues({ appliance: this.#appliance, network, machine: nobody, mac: null, address: client, vars: {} });
+      return {
+        values,
+        machine: null,
+        network: network.name,
+        profileName: name,
+        profile,
+        installed: false,
+        why: `nobody is known at ${client}; ${why}`,
+      };
+    }
+    let { machine } = found;
+    const { name, profile, why } = this.#profileOf(machine.id, network);
+    const installs = profile.kind === "kernel" || profile.kind === "script";
+    const installed = installs && profile.once && machine.boot.stage === "installed";
+    if (installs && !installed && startsInstallation && machine.boot.stage !== "installing") {
+      machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
+      await this.store([], machine);
+    }
+    const vars = this.machines.config(machine.id)?.vars ?? {};
+    const address = this.#addressOf(machine, network) ?? client;
+    const values = templateValues({ appliance: this.#appliance, network, machine, mac: found.mac, address, vars });
+    return { values, machine: machine.id, network: network.name, profileName: name, profile, installed, why: `${found.why}; ${why}` };
+  }
+
+  /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. */
+  #meet(client: Address, claims: { mac?: Mac; uuid?: string }): { machine: Machine; mac: Mac | null; why: string } | null {
+    const mac = macOfEui64(client);
+    if (mac !== null) {
+      const identified = this.machines.identify({ relayMac: mac }, Date.now());
+      return identified && { machine: identified.machine, mac, why: `${client} carries the MAC ${mac}` };
+    }
+    const claimed = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
+    return claimed ? { machine: claimed, mac: claims.mac ?? null, why: "it says so (?mac= or ?uuid=), and nothing contradicts it" } : null;
+  }
+
+  #addressOf(machine: Machine, network: Network): Address | null {
+    return this.leases.ofMachine(machine.id).find((lease) => lease.network === network.name && lease.state === "bound")?.address ?? null;
+  }
+
+  #profileOf(machine: string | null, network: Network | null): { name: string; profile: Profile; why: string } {
+    const { profiles, defaultProfile } = this.#appliance;
+    const choices: [name: string | null | undefined, why: string][] = [
+      [machine === null ? null : this.machines.byId(machine)?.profile, "an operator chose the profile"],
+      [machine === null ? null : this.machines.config(machine)?.profile, "its entry under machines names the profile"],
+      [network?.defaultProfile, `the default profile of network ${network?.name}`],
+      [defaultProfile, "the default profile"],
+    ];
+    for (const [name, why] of choices) {
+      const profile = name === null || name === undefined ? undefined : profiles[name];
+      if (profile && name) return { name, profile, why };
+    }
+    return { name: "wait", profile: profiles["wait"] ?? WAIT, why: "no profile is set for it" };
+  }
+
+  #reserve(): void {
+    const reserved = new Map<Address, string>();
+    for (const [id, config] of this.machines.configured()) if (config.address !== null) reserved.set(config.address, id);
+    this.leases.reserve(reserved);
+  }
+}
