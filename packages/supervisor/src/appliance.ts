@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { builtInRules } from "@netboot6/boot";
 import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
+import { type ConsoleSettings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
-import { EventBus, type Running, type ServiceName } from "@netboot6/events";
+import { EventBus, type Running, type ServiceName, Timelines } from "@netboot6/events";
 import { type HttpSettings, httpWorker } from "@netboot6/http";
 import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
 import type { Registry } from "./registry.ts";
@@ -30,6 +31,7 @@ interface Service {
 export class RunningAppliance {
   readonly bus: EventBus;
   readonly registry: Registry;
+  readonly timelines = new Timelines();
   #appliance: Appliance;
   #networks: readonly Network[] = [];
   #services: Service[] = [];
@@ -42,6 +44,7 @@ export class RunningAppliance {
     this.#appliance = appliance;
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
+    this.bus.subscribe(this.timelines.read);
   }
 
   get networks(): readonly Network[] {
@@ -149,8 +152,16 @@ export class RunningAppliance {
 
   /** The services that the configuration turns on, in the order they start: who advertises the others comes last. */
   #compose(): Service[] {
-    const { http, networks } = this.#appliance;
+    const { http, networks, console: page } = this.#appliance;
     const services: Service[] = [];
+    if (page)
+      services.push(
+        this.#inMain<ConsoleSettings>(
+          "console",
+          () => ({ console: this.#appliance.console ?? page, networks: this.#networks }),
+          (settings) => startConsole(settings, { bus: this.bus, machines: this.registry.machines, timelines: this.timelines }),
+        ),
+      );
     if (networks.some((network) => network.dhcp))
       services.push(
         this.#inMain(
