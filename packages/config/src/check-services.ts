@@ -151,13 +151,13 @@ function checkConsole({ console }: Appliance): Finding[] {
 /** Two services on one port of one address: the second would not start. */
 function checkPorts({ http, dns, tftp, console, networks }: Appliance): Finding[] {
   const services: { name: string; protocol: string; port: number; listen: Listen; path: Path }[] = [];
+  if (networks.some(({ dhcp }) => dhcp))
+    services.push({ name: "DHCPv6", protocol: "udp", port: 547, listen: "networks", path: ["networks"] });
   if (http) services.push({ name: "http", protocol: "tcp", port: http.port, listen: http.listen, path: ["http", "port"] });
   if (dns)
     for (const protocol of ["tcp", "udp"])
       services.push({ name: "dns", protocol, port: dns.port, listen: dns.listen, path: ["dns", "port"] });
   if (tftp) services.push({ name: "tftp", protocol: "udp", port: tftp.port, listen: tftp.listen, path: ["tftp", "port"] });
-  if (networks.some(({ dhcp }) => dhcp))
-    services.push({ name: "dhcp", protocol: "udp", port: 547, listen: "networks", path: ["networks"] });
   if (console)
     services.push({ name: "the console", protocol: "tcp", port: console.port, listen: [console.host], path: ["console", "listen"] });
   const meet = (a: Listen, b: Listen) =>

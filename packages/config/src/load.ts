@@ -111,9 +111,10 @@ const duplicateProfile = (name: string, file: string): Finding => ({
 function parse<S extends z.ZodType>(source: Source, schema: S, problems: Problem[]): z.output<S> | null {
   if (source.broken) return null;
   const found = findNotSupported(source.raw);
-  const result = schema.safeParse(source.raw);
-  const refused = new Set(found.map(({ path }) => formatKey(path)));
-  if (!result.success) found.push(...explain(result.error.issues).filter(({ path }) => !refused.has(formatKey(path))));
+  const result = schema.safeParse(source.raw ?? {});
+  const refused = found.map(({ path }) => formatKey(path));
+  if (!result.success)
+    found.push(...explain(result.error.issues).filter(({ path }) => !refused.some((key) => formatKey(path).startsWith(key))));
   problems.push(...found.map(source.locate));
   return result.success ? result.data : null;
 }

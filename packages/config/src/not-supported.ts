@@ -36,7 +36,7 @@ export function findNotSupported(raw: unknown): Finding[] {
   return NOT_SUPPORTED.flatMap(({ key, when, mend }) =>
     matches(raw, key.split("."), [])
       .filter(({ value }) => value !== undefined && value !== null && (when?.(value) ?? true))
-      .map(({ path }) => ({ id: "not-supported", severity: "error" as const, path, what: "not supported yet", mend })),
+      .map(({ path }) => ({ id: "not-supported", severity: "error" as const, path, onKey: !when, what: "not supported yet", mend })),
   );
 }
 

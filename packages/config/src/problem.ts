@@ -70,13 +70,13 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 };
 
 /** The known word that was probably meant. */
-export function didYouMean(word: string, known: readonly string[]): string | null {
+function didYouMean(word: string, known: readonly string[]): string | null {
   const synonym = SYNONYMS[word.toLowerCase()];
   if (synonym !== undefined && known.includes(synonym)) return synonym;
   if (known.length === 0 || word.length > 64) return null;
   const best = closest(word.toLowerCase(), known as string[]);
   const same = known.find((each) => each.toLowerCase() === word.toLowerCase());
-  return same ?? (distance(word.toLowerCase(), best) <= Math.max(1, Math.floor(word.length / 3)) ? best : null);
+  return same ?? (distance(word.toLowerCase(), best) <= Math.floor((word.length + 1) / 3) ? best : null);
 }
 
 /** `Did you mean "interval"?`, else the words to choose from. */

@@ -13,6 +13,7 @@ const pref64 = v.prefix.refine(({ length }) => [32, 40, 48, 56, 64, 96].includes
 const mtuError = v.expected("0 or a number from 1280 to 65535", "1500");
 const mtu = z
   .int({ error: mtuError })
+  .min(0, { error: mtuError })
   .max(65535, { error: mtuError })
   .refine((value) => value === 0 || value >= 1280, { error: mtuError });
 

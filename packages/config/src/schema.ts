@@ -3,16 +3,19 @@
  * by editors, through `appliance.schema.json`.
  */
 import { z } from "zod";
+import { CPUS } from "./arch.ts";
 import { network } from "./schema-networks.ts";
 import * as v from "./values.ts";
 
 const url = v.nonEmpty("a URL", '"{{ http }}/boot.ipxe"').describe("The URL; a template: {{ http }}, {{ tftp }}, {{ machine.name }} ...");
 
+const oneArch = v.either("a client architecture", "x64-uefi", [v.archByName, v.integer(0, 65535, 7)]);
 const arch = v
   .either("a client architecture or a list of them", "[x64-uefi, ebc]", [
-    v.archByName,
-    v.integer(0, 65535, 7),
-    v.list("a list of client architectures", "[x64-uefi, ebc]", z.union([v.archByName, v.integer(0, 65535, 7)])).min(1),
+    oneArch,
+    v
+      .list("a list of client architectures", "[x64-uefi, ebc]", oneArch)
+      .min(1, { error: () => "no architecture\nGive one, or delete the key." }),
   ])
   .transform((value): readonly number[] => (typeof value === "number" ? [value] : value))
   .describe("Client architecture (RFC 5970): IANA name or number, or a list");
@@ -36,15 +39,11 @@ const rule = v.map("a rule", '{ arch: x64-uefi-http, url: "{{ http }}/ipxe/x86_6
 });
 
 const asset = v.nonEmpty("a path under boot-assets or a URL", "debian-12/linux");
-const byCpu = v.map("paths by architecture", "{ x64: a/linux, arm64: b/linux }", {
-  ia32: asset.optional(),
-  x64: asset.optional(),
-  arm32: asset.optional(),
-  arm64: asset.optional(),
-  riscv32: asset.optional(),
-  riscv64: asset.optional(),
-  loongarch64: asset.optional(),
-});
+const byCpu = v.map(
+  "paths by architecture",
+  "{ x64: a/linux, arm64: b/linux }",
+  Object.fromEntries(CPUS.map((cpu) => [cpu, asset.optional()])) as Record<(typeof CPUS)[number], z.ZodOptional<typeof asset>>,
+);
 const assets = v
   .either("a path under boot-assets, a URL, or either by architecture", "debian-12/linux", [asset, byCpu])
   .transform((value): Readonly<Record<string, string>> => (typeof value === "string" ? { any: value } : (value as Record<string, string>)));
@@ -125,7 +124,7 @@ const machine = v
 const listen = v
   .either('"networks" or a list of addresses', "networks", [
     z.literal("networks"),
-    v.list("a list", '["2001:db8:0:1::1"]', v.address).min(1),
+    v.list("a list", '["2001:db8:0:1::1"]', v.address).min(1, { error: () => "no address\nGive one, or write networks." }),
   ])
   .prefault("networks")
   .describe("networks: each network's address, and ::1; or a list of addresses");

@@ -41,22 +41,34 @@ export function readSource(file: string, text: string): Source {
     if (!problems.some(({ line }) => line === problem.line)) problems.push(problem);
   };
 
-  for (const error of [...document.errors, ...document.warnings]) {
-    const at = error.pos[0];
-    const line = lines[counter.linePos(at).line - 1] ?? "";
-    const what = error.message.replace(/ at line \d+, column \d+:[\s\S]*$/, "").trim();
-    if (error.code === "DUPLICATE_KEY") add(at, "duplicate-key", `key ${keyAt(text, at)} is given twice`, "Keep one of them.");
-    else add(at, "yaml-syntax", lowerFirst(what), syntaxMend(error.code, line));
+  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+    const line = lines[counter.linePos(pos[0]).line - 1] ?? "";
+    if (code === "DUPLICATE_KEY") {
+      const key = /^[^:\n]*/.exec(text.slice(pos[0]))?.[0];
+      add(pos[0], "duplicate-key", `key ${key} is given twice`, "Keep one of them.");
+    } else {
+      const [what, mend] = explainSyntax(code, message.replace(/ at line \d+, column \d+:[\s\S]*$/, "").trim(), line);
+      add(openQuote(document, pos[0]) ?? pos[0], "yaml-syntax", what, mend);
+    }
   }
   let broken = document.errors.some(({ code }) => code !== "DUPLICATE_KEY") || document.warnings.length > 0;
 
   visit(document, {
     Pair(_, pair, ancestors) {
-      const misread = misreadKey(pair.key, pair.value);
+      const map = (ancestors.at(-1) as Node | undefined)?.range?.[0] ?? 0;
+      const misread = misreadKey(pair.key, pair.value, text.slice(map));
       if (misread === null) return;
       broken = true;
-      const start = (ancestors.at(-1) as Node | undefined)?.range?.[0] ?? 0;
-      add((pair.key as Node | null)?.range?.[0] ?? start, "yaml-quote", `YAML reads ${misread} as a map`, `Quote it: ${quoted(misread)}.`);
+      const at = isMap(pair.key) ? map : ((pair.key as Node | null)?.range?.[0] ?? map);
+      add(at, "yaml-quote", `YAML reads ${misread} as a map`, `Quote it: ${JSON.stringify(misread)}.`);
+    },
+    Alias(_, alias, ancestors) {
+      const target = alias.resolve(document);
+      if (target && !ancestors.includes(target)) return;
+      broken = true; // without a target it is most often a file pattern
+      const why = target ? "that it is part of" : "that does not exist";
+      const what = `YAML reads *${alias.source} as a reference to an anchor ${why}`;
+      add(alias.range?.[0] ?? 0, "yaml-quote", what, `Quote it: "*${alias.source}".`);
     },
     Scalar(_, { value, range }) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: it looks for them
@@ -72,12 +84,23 @@ export function readSource(file: string, text: string): Source {
 
   let raw: unknown = null;
   try {
-    raw = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    broken = true; // an alias without its anchor, or one that multiplies
-    add(0, "yaml-syntax", lowerFirst((error as Error).message), "Write the value out where the alias stands.");
+    if (!broken) raw = document.toJS({ maxAliasCount: 100 });
+  } catch {
+    broken = true;
+    add(0, "yaml-syntax", "aliases that multiply", "Write the values out where the aliases stand.");
   }
   return { file, raw, problems, broken, locate: (finding) => problemAt(offsetOf(document, finding), finding) };
+}
+
+/** Where the quoted text begins that ends, without a quote, at this offset: the end is that of the file. */
+function openQuote(document: Document.Parsed, end: number): number | null {
+  let start: number | null = null;
+  visit(document, {
+    Scalar(_, { type, range }) {
+      if (type?.startsWith("QUOTE") && range?.[1] === end) start = range[0];
+    },
+  });
+  return start;
 }
 
 /** The offset of the node at the path, or of the deepest one on the way that the file has. */
@@ -88,7 +111,7 @@ function offsetOf(document: Document.Parsed, { path, onKey = false }: Finding): 
     if (isAlias(node)) node = node.resolve(document);
     let next: unknown;
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(part));
+      const pair = node.items.findLast(({ key }) => String(isScalar(key) ? key.value : key) === String(part));
       if (!pair) break;
       next = pair.value;
       const [start = 0, end = 0] = (next as Node | null)?.range ?? [];
@@ -104,26 +127,36 @@ function offsetOf(document: Document.Parsed, { path, onKey = false }: Finding): 
 }
 
 /** Text that the operator meant as a value and YAML takes for a key: `2001:db8::`, `{{ http }}`, `[2620:fe::fe]:53`. */
-function misreadKey(key: unknown, value: unknown): string | null {
-  if (isMap(key)) return `{${String(key)}}`.replace(/\s+/g, " ");
+function misreadKey(key: unknown, value: unknown, text: string): string | null {
+  if (isMap(key)) return /^\{\{.*?\}\}[^\s,}]*/.exec(text)?.[0] ?? String(key);
   const rest = isScalar(value) && value.value !== null ? String(value.value) : "";
   if (isSeq(key)) return `[${key.items.join(", ")}]:${rest}`;
-  const text = isScalar(key) ? String(key.value) : "";
-  return /^[0-9a-f:]*:$/i.test(text) ? `${text}:${rest}` : null;
+  const name = isScalar(key) ? String(key.value) : "";
+  return /^[0-9a-f:]*:$/i.test(name) ? `${name}:${rest}` : null;
 }
 
-const quoted = (text: string) => JSON.stringify(text);
-const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
-const keyAt = (text: string, offset: number) => /^[^:\n]*/.exec(text.slice(offset))?.[0] ?? "";
+const CHECK = "Check the indentation, brackets and quotes of this line and of the one before.";
 
-function syntaxMend(code: string, line: string): string {
+/** What YAML objects to in words for who does not know its grammar, and the mend: mostly it is a value that needs quotes. */
+function explainSyntax(code: string, message: string, line: string): [what: string, mend: string] {
+  const what = (message.charAt(0).toLowerCase() + message.slice(1)).replace("scalar at node end", "text after the value");
   const value = /^\s*(?:- )?(?:[\w.-]+:\s+)?(.*?)\s*(?:\s#.*)?$/.exec(line)?.[1] ?? "";
-  if (code === "TAB_AS_INDENT") return "Indent with spaces.";
-  if (code === "MULTIPLE_DOCS") return "Keep one document: delete the line ---.";
-  if (code === "MISSING_CHAR") return "Close the quote.";
-  // An address, a template or an endpoint without quotes.
-  if (/^\[[^\]]*\]:|^\{\{|^[0-9a-f:]*::$|^[@`%]/i.test(value)) return `Quote it: ${quoted(value)}.`;
-  if (/\{\{/.test(value)) return 'Quote each value with {{ }} in it: "{{ http }}/boot.ipxe".';
-  if (/: |:$/.test(value)) return `Put it on a line of its own, or quote it: ${quoted(value)}.`;
-  return "Check the indentation, brackets and quotes of this line and of the one before.";
+  const endpoint = /\[[0-9a-f:]*\]:\d+/i.exec(line)?.[0];
+  if (endpoint) return [what, `Quote it: "${endpoint}".`];
+  if (/^\{\{|^[@`%]/.test(value)) return [what, `Quote it: ${JSON.stringify(value)}.`];
+  if (line.includes("{{")) return [what, 'Quote each value with {{ }} in it: "{{ http }}/boot.ipxe".'];
+  switch (code) {
+    case "BLOCK_AS_IMPLICIT_KEY":
+      if (/^[0-9a-f:]*::$/i.test(value)) return [`YAML reads ${value} as a map`, `Quote it: "${value}".`];
+      if (value.includes(":")) return ["a value with a colon, which YAML reads as a map", `Quote it: ${JSON.stringify(value)}.`];
+      return ["YAML reads the next line as part of this value", "Indent the next line as this key is."];
+    case "TAB_AS_INDENT":
+      return [what, "Indent with spaces."];
+    case "MULTIPLE_DOCS":
+      return ["a second YAML document", "Keep one: delete the line ---."];
+    case "TAG_RESOLVE_FAILED":
+      return [what, "Delete the tag, or quote the value."];
+    default:
+      return [what, message.includes("quote") ? "Close the quote." : CHECK];
+  }
 }

@@ -33,7 +33,7 @@ export function fail(context: z.RefinementCtx, what: string, mend: string, path:
 
 function show(value: unknown): string {
   if (value === null) return "empty";
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object") return "a map";
   return typeof value === "string" ? JSON.stringify(value) : `${value}`;
 }

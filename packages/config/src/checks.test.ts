@@ -1,0 +1,288 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assemble } from "./load.ts";
+import { formatProblem } from "./problem.ts";
+import { readSource } from "./source.ts";
+
+/** A file that no check objects to. Each case replaces one piece of it. */
+const SOUND = `networks:
+  - name: a
+    interface: eth1
+    prefix: 2001:db8:0:1::/64
+    address: 2001:db8:0:1::1
+    defaultProfile: one
+    advertise: { interval: [5s, 60s], routerLifetime: 3m, mtu: 1500 }
+    dhcp: { managed: false, pool: auto, lifetimes: { renew: 1000s } }
+  - { name: b, interface: eth2, prefix: 2001:db8:0:2::/64 }
+  - { name: c, relayed: true, prefix: 2001:db8:0:3::/64, relays: [2001:db8:0:3::fe] }
+boot:
+  rules:
+    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }
+    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }
+    - { arch: x64-uefi-http, vendorClass: HTTPClient, url: "{{ http }}/ipxe.efi" }
+profiles: { one: { disk: true }, two: { poll: 5s } }
+defaultProfile: two
+machines:
+  - { name: n1, mac: 52:54:00:00:00:01, uuid: 4c4c4544-0044-4810-8031-b4c04f4e3731, duid: "0003000101", profile: one }
+  - { name: n2, mac: [52:54:00:00:00:02, 52:54:00:00:00:03], address: 2001:db8:0:1:5054:ff:fe00:2 }
+http: { allow: [2001:db8::/32] }
+tftp: { port: 69 }
+dns: { upstreams: ["2001:4860:4860::8888"], allow: networks }
+console: { listen: "[::1]:8067", token: null }
+`;
+
+function findings(text: string): string[] {
+  const loaded = assemble(readSource("f", text), []);
+  const problems = "problems" in loaded ? loaded.problems : loaded.warnings;
+  return problems.map((problem) => `${problem.id} ${formatProblem({ ...problem, source: "" })}`);
+}
+
+test("a sound file has no finding", () => {
+  assert.deepEqual(findings(SOUND), []);
+});
+
+const CASES: readonly (readonly [from: string, to: string, ...expected: string[]])[] = [
+  // networks
+  ["name: b,", "name: a,", "duplicate-network f:9:13: networks[1].name: another network is called a. Give each network a name of its own."],
+  [
+    "interface: eth2",
+    "interface: eth1",
+    "duplicate-interface f:9:27: networks[1].interface: another network is on eth1. An interface carries one network: delete one.",
+  ],
+  [
+    "prefix: 2001:db8:0:3::/64, ",
+    "",
+    "relayed-without-prefix f:10:5: networks[2]: a relayed network without a prefix. Give its prefix: no interface of ours has it.",
+  ],
+  [
+    ", relays: [2001:db8:0:3::fe]",
+    "",
+    "relays-open f:10:5: warning: networks[2]: anyone may relay for it. Name its relays: relays: [2001:db8:0:2::fe].",
+  ],
+  [
+    "prefix: 2001:db8:0:2::/64",
+    "prefix: 2001:db8:0:1:8000::/65, advertise: false",
+    "prefix-overlap f:9:41: networks[1].prefix: overlaps with the prefix of a. Give each network a prefix of its own.",
+  ],
+  [
+    "address: 2001:db8:0:1::1",
+    "address: 2001:db8:0:9::1",
+    "address-outside-prefix f:5:14: networks[0].address: 2001:db8:0:9::1 is not in 2001:db8:0:1::/64. Give an address inside the prefix.",
+  ],
+  [
+    "pool: auto",
+    "pool: 2001:db8:0:9::1-2001:db8:0:9::2",
+    "pool-outside-prefix f:8:35: networks[0].dhcp.pool: 2001:db8:0:9::1-2001:db8:0:9::2 is not inside 2001:db8:0:1::/64. Give a range inside it.",
+  ],
+  [
+    "2001:db8:0:2::/64",
+    "2001:db8:0:2::/120, advertise: { autonomous: false }",
+    "pool-outside-prefix f:9:5: networks[1].dhcp.pool: auto needs a prefix of /112 or shorter. Give a range as the pool.",
+  ],
+  [
+    "managed: false, pool: auto",
+    "managed: true, pool: none",
+    "managed-without-pool f:8:22: networks[0].dhcp.managed: the M flag promises addresses, and pool is none. Give a pool, or managed: false.",
+  ],
+  [
+    "/64 }\n",
+    "/64, advertise: { autonomous: false }, dhcp: { pool: none } }\n",
+    "no-addresses f:9:108: warning: networks[1].dhcp.pool: machines get no address: pool is none and autonomous is false. Give a pool, or autonomous: true.",
+  ],
+  [
+    "renew: 1000s",
+    "renew: 2001s",
+    "lease-lifetimes f:8:61: networks[0].dhcp.lifetimes.renew: 2001s is longer than rebind, 2000s. Keep renew <= rebind <= preferred <= valid.",
+  ],
+  [
+    "renew: 1000s",
+    "rebind: 3001s",
+    "lease-lifetimes f:8:62: networks[0].dhcp.lifetimes.rebind: 3001s is longer than preferred, 3000s. Keep renew <= rebind <= preferred <= valid.",
+  ],
+  [
+    "renew: 1000s",
+    "valid: 2999s",
+    "lease-lifetimes f:8:52: networks[0].dhcp.lifetimes.preferred: 3000s is longer than valid, 2999s. Keep renew <= rebind <= preferred <= valid.",
+  ],
+  // advertise
+  [
+    "[5s, 60s]",
+    "[2s, 60s]",
+    "advertise-interval f:7:29: networks[0].advertise.interval[0]: 2s is not from 3s to 0.75 of the max interval. Write 20s (RFC 4861 §6.2.1).",
+  ],
+  [
+    "[5s, 60s]",
+    "[46s, 60s]",
+    "advertise-interval f:7:29: networks[0].advertise.interval[0]: 46s is not from 3s to 0.75 of the max interval. Write 20s (RFC 4861 §6.2.1).",
+  ],
+  [
+    "[5s, 60s]",
+    "[3s, 3s]",
+    "advertise-interval f:7:33: networks[0].advertise.interval[1]: 3s is not from 4s to 65535s. Most networks take 60s to 600s (RFC 4861 §6.2.1).",
+  ],
+  [
+    "[5s, 60s], routerLifetime: 3m",
+    "[5s, 65536s]",
+    "advertise-interval f:7:33: networks[0].advertise.interval[1]: 65536s is not from 4s to 65535s. Most networks take 60s to 600s (RFC 4861 §6.2.1).",
+  ],
+  [
+    "routerLifetime: 3m",
+    "routerLifetime: 59s",
+    "router-lifetime f:7:55: networks[0].advertise.routerLifetime: 59s is neither 0s nor from the max interval, 60s, to 65535s. Write 180s, or 0s where we are no router.",
+  ],
+  [
+    "mtu: 1500",
+    "dnsLifetime: 59s",
+    "dns-lifetime f:7:72: warning: networks[0].advertise.dnsLifetime: machines forget the resolver between advertisements, up to 60s apart. Write 180s.",
+  ],
+  [
+    "mtu: 1500",
+    "validLifetime: 1h",
+    "prefix-lifetimes f:7:16: networks[0].advertise.preferredLifetime: 14400s is longer than validLifetime, 3600s. Preferred is at most valid (RFC 4861 §4.6.2).",
+  ],
+  [
+    "2001:db8:0:2::/64",
+    "2001:db8:0:2::/72",
+    "autonomous-needs-64 f:9:5: networks[1].advertise.autonomous: no machine forms an address in 2001:db8:0:2::/72. SLAAC needs a /64: give one, or autonomous: false.",
+  ],
+  // profiles and machines
+  [
+    "defaultProfile: two",
+    "defaultProfile: tow",
+    "unknown-profile f:17:17: defaultProfile: no profile is called tow. Define it under profiles, or name one of one, two.",
+  ],
+  [
+    "defaultProfile: one",
+    "defaultProfile: on",
+    'unknown-profile f:6:21: networks[0].defaultProfile: no profile is called on. Did you mean "one"?',
+  ],
+  [
+    "profile: one }",
+    "profile: three }",
+    "unknown-profile f:19:114: machines[0].profile: no profile is called three. Define it under profiles, or name one of one, two.",
+  ],
+  ["name: n2", "name: N1", "duplicate-machine-name f:20:13: machines[1].name: n1 is n1's. Give each machine its own."],
+  [
+    "52:54:00:00:00:03",
+    "52-54-00-00-00-01",
+    "duplicate-machine-mac f:20:42: machines[1].mac[1]: 52:54:00:00:00:01 is n1's. Give each machine its own.",
+  ],
+  [
+    "name: n2,",
+    "name: n2, uuid: 4C4C4544-0044-4810-8031-B4C04F4E3731,",
+    "duplicate-machine-uuid f:20:23: machines[1].uuid: 4c4c4544-0044-4810-8031-b4c04f4e3731 is n1's. Give each machine its own.",
+  ],
+  [
+    "name: n2,",
+    'name: n2, duid: "00:03:00:01:01",',
+    "duplicate-machine-duid f:20:23: machines[1].duid: 0003000101 is n1's. Give each machine its own.",
+  ],
+  [
+    "name: n1,",
+    "name: n1, address: 2001:db8:0:1:5054:ff:fe00:2,",
+    "address-differs-from-slaac f:19:26: warning: machines[0].address: iPXE, installers and systems form 2001:db8:0:1:5054:ff:fe00:1 themselves and do not ask for 2001:db8:0:1:5054:ff:fe00:2. Give that address, or dhcp: { managed: true } and autonomous: false.",
+    "duplicate-machine-address f:20:71: machines[1].address: 2001:db8:0:1:5054:ff:fe00:2 is n1's. Give each machine its own.",
+  ],
+  [
+    "2001:db8:0:1:5054:ff:fe00:2",
+    "2001:db8:0:4::2",
+    "address-in-no-network f:20:71: machines[1].address: 2001:db8:0:4::2 is in no network. Give one in 2001:db8:0:1::/64 or 2001:db8:0:2::/64 or 2001:db8:0:3::/64.",
+  ],
+  [
+    "2001:db8:0:1:5054:ff:fe00:2",
+    "2001:db8:0:1::1",
+    "address-is-ours f:20:71: machines[1].address: 2001:db8:0:1::1 is the appliance's own. Give the machine another.",
+  ],
+  [
+    "2001:db8:0:2::/64 }",
+    "2001:db8:0:1:8000::/65, dhcp: false, advertise: false }",
+    "prefix-overlap f:9:41: networks[1].prefix: overlaps with the prefix of a. Give each network a prefix of its own.",
+  ],
+  [
+    "dhcp: { managed: false, pool: auto, lifetimes: { renew: 1000s } }",
+    "dhcp: false",
+    "address-without-dhcp f:20:71: warning: machines[1].address: dhcp is off on a, so nothing leases it. Turn dhcp on, or delete it.",
+  ],
+  // boot
+  [
+    "userClass: iPXE, url",
+    "url",
+    "rule-never-matches f:14:7: boot.rules[1]: boot.rules[0] matches first whenever this one would. Move it up, or delete it.",
+    "rule-never-matches f:15:7: boot.rules[2]: boot.rules[0] matches first whenever this one would. Move it up, or delete it.",
+  ],
+  [
+    "[x64-uefi, ebc]",
+    "[x64-uefi, x64-uefi-http]",
+    "rule-never-matches f:15:7: boot.rules[2]: boot.rules[1] matches first whenever this one would. Move it up, or delete it.",
+  ],
+  [
+    "arch: x64-uefi-http, vendorClass",
+    "network: d, vendorClass",
+    "rule-unknown-network f:15:18: boot.rules[2].network: no network is called d. There are: a, b, c.",
+  ],
+  [
+    "tftp: { port: 69 }",
+    "tftp: false",
+    "rule-needs-service f:14:37: boot.rules[1].url: {{ tftp }}, and tftp is off. Turn it on, or give another URL.",
+  ],
+  [
+    "{{ http }}/ipxe",
+    "{{ https }}/ipxe",
+    "rule-needs-service f:15:60: boot.rules[2].url: {{ https }}, and http.tls is not set. Turn it on, or give another URL.",
+  ],
+  [
+    "{{ tftp }}/ipxe",
+    "{{ http }}/ipxe",
+    "http-url-for-pxe f:14:37: warning: boot.rules[1].url: UEFI PXE firmware (x64-uefi) takes no HTTP URL, unless its ROM is iPXE. Write {{ tftp }}.",
+  ],
+  // services
+  [
+    "2001:4860:4860::8888",
+    "2001:db8:0:1::1",
+    "upstream-loop f:23:20: dns.upstreams[0]: 2001:db8:0:1::1 is this forwarder itself. Give a resolver elsewhere, or on another port.",
+  ],
+  [
+    "2001:4860:4860::8888",
+    "::1",
+    "upstream-loop f:23:20: dns.upstreams[0]: ::1 is this forwarder itself. Give a resolver elsewhere, or on another port.",
+  ],
+  [
+    'dns: { upstreams: ["2001:4860:4860::8888"], allow: networks }',
+    "dns: { allow: [2001:db8:0:1::/64, 2001:db8:0:2::/64] }",
+    "network-not-allowed f:23:15: dns.allow: refuses the machines on c. Add 2001:db8:0:3::/64, or write networks.",
+  ],
+  ["http: { allow: [2001:db8::/32] }", "http: { allow: [2001:db8:0:1::/64, 2001:db8:0:2::/63] }", ""],
+  [
+    "http: { allow: [2001:db8::/32] }",
+    "http: { allow: [2001:db8:0:2::/63] }",
+    "network-not-allowed f:21:16: http.allow: refuses the machines on a. Add 2001:db8:0:1::/64, or write networks.",
+  ],
+  [
+    '"[::1]:8067"',
+    '"[::]:8067"',
+    'console-needs-token f:24:20: console.listen: off loopback anyone could use the console. Give a token, or listen on "[::1]:8067".',
+  ],
+  ['"[::1]:8067"', '"[::1]:80"', "port-taken f:24:20: console.listen: port 80 is http's. Give the console another."],
+  ["port: 69", "port: 547", "port-taken f:22:15: tftp.port: port 547 is DHCPv6's. Give tftp another."],
+];
+
+test("each check finds what it is for, and that alone", () => {
+  for (const [from, to, ...expected] of CASES) {
+    assert.ok(SOUND.includes(from), from);
+    assert.deepEqual(findings(SOUND.replace(from, to)), expected.filter(Boolean), `${from} -> ${to}`);
+  }
+});
+
+test("a resolver of ours is not told while dns is off", () => {
+  const text = SOUND.replace("mtu: 1500", "dns: [2001:db8:0:1::1]").replace(/dns: \{ up.*\n/, "dns: false\n");
+  assert.deepEqual(findings(text), [
+    "dns-is-off f:7:64: networks[0].advertise.dns: machines are told to ask us, and dns is off. Turn dns on, or name another resolver.",
+  ]);
+});
+
+test("a file of relayed networks alone has to say how their machines reach us", () => {
+  const text = "networks: [{ name: a, relayed: true, prefix: 2001:db8::/64, relays: [2001:db8::1] }]";
+  assert.deepEqual(findings(text), [
+    "relayed-without-address f:1:12: networks[0]: no address of ours that its machines reach. Give the appliance's address.",
+  ]);
+});
