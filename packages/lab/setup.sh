@@ -24,7 +24,7 @@ trap 'rm -f "$log"' EXIT
 # quietly WHAT COMMAND...: says nothing unless the command fails.
 quietly() {
   what=$1; shift
-  "$@" >"$log" 2>&1 </dev/null || { tail -n 30 "$log" >&2; fail "$what failed"; }
+  "$@" >"$log" 2>&1 </dev/null || { tail -n 100 "$log" >&2; fail "$what failed"; }
 }
 
 command -v dpkg-query >/dev/null || fail "this machine is not Debian; install by hand $why: $packages"
