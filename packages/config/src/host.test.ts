@@ -89,7 +89,7 @@ test("what is missing is said in plain words", () => {
   assert.equal(waiting(one, others), "interface eth1 does not exist; there are: eno1, eno2");
   assert.equal(waiting(one, []), "interface eth1 does not exist; there are: none");
   assert.equal(waiting(one, [{ ...ETH1, ipv6: false }]), "IPv6 is off on eth1: sysctl -w net.ipv6.conf.eth1.disable_ipv6=0");
-  assert.equal(waiting(one, [{ ...ETH1, mac: null }]), "eth1 has no MAC address: it is no Ethernet interface");
+  assert.equal(waiting(one, [{ ...ETH1, mac: null, addresses: [LINK_LOCAL] }]), "eth1 has no MAC address: it is no Ethernet interface");
   assert.equal(waiting(one, host()), "eth1 has no link-local address yet");
   assert.equal(waiting(one, [{ ...ETH1, up: false }]), "eth1 has no link-local address yet; eth1 has no carrier");
   assert.equal(waiting(one, host({ ...LINK_LOCAL, tentative: true })), "fe80::5054:ff:fe00:1 on eth1 is still tentative");

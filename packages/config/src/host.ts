@@ -105,13 +105,13 @@ function resolveOnLink(config: NetworkConfig, name: string, host: readonly HostI
   const on = host.find((each) => each.name === name);
   if (!on) return `interface ${name} does not exist; there are: ${host.map((each) => each.name).join(", ") || "none"}`;
   if (!on.ipv6) return `IPv6 is off on ${name}: sysctl -w net.ipv6.conf.${name}.disable_ipv6=0`;
-  if (on.mac === null) return `${name} has no MAC address: it is no Ethernet interface`;
   const down = on.up ? "" : `; ${name} has no carrier`;
 
   const linkLocal = on.addresses.find(({ address, duplicate }) => isLinkLocal(address) && !duplicate);
   const other = on.addresses.find(({ address }) => isLinkLocal(address));
   if (!linkLocal) return other ? duplicated(other.address, name) : `${name} has no link-local address yet${down}`;
   if (linkLocal.tentative) return `${linkLocal.address} on ${name} is still tentative${down}`;
+  if (on.mac === null) return `${name} has no MAC address: it is no Ethernet interface`;
 
   const chosen = choose(config, on);
   if (typeof chosen === "string") return chosen + down;

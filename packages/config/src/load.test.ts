@@ -234,6 +234,9 @@ test("a file that is not there is said plainly", async () => {
   assert.deepEqual(loaded.problems.map(formatProblem), [
     "/nonexistent/appliance.yaml: no such file. Two lines are enough: `networks:` and `- interface: eth1`.",
   ]);
+  const unreadable = await loadAppliance("/");
+  assert.ok("problems" in unreadable);
+  assert.deepEqual(unreadable.problems.map(formatProblem), ["/: cannot be read: EISDIR. Give a file that this user may read."]);
 });
 
 test("the appliance.yaml at top level loads without a problem", async () => {

@@ -52,7 +52,7 @@ async function openSource(file: string): Promise<{ source: Source } | { problem:
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const what = code === "ENOENT" ? "no such file" : `cannot be read: ${code ?? message}`;
-    const mend = "Two lines are enough: `networks:` and `- interface: eth1`.";
+    const mend = code === "ENOENT" ? "Two lines are enough: `networks:` and `- interface: eth1`." : "Give a file that this user may read.";
     return {
       problem: { id: "unreadable-file", severity: "error", file, line: 0, column: 0, key: "", what, mend, source: "" },
     };
