@@ -1,4 +1,5 @@
 export * from "./client-kind.ts";
+export * from "./file-cache.ts";
 export * from "./files.ts";
 export * from "./rules.ts";
 export * from "./script.ts";

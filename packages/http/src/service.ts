@@ -4,13 +4,13 @@ import { readdir } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { totalmem } from "node:os";
 import { Readable } from "node:stream";
-import { BootFiles, type Found, readClaims } from "@netboot6/boot";
+import { BootFiles, FileCache, type Found, readClaims } from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { contentType, parseRange } from "./content.ts";
-import { FileCache } from "./file-cache.ts";
+
 import { directoryPage } from "./listing.ts";
 
 export interface HttpSettings {

@@ -152,7 +152,7 @@ export class RunningAppliance {
 
   /** The services that the configuration turns on, in the order they start: who advertises the others comes last. */
   #compose(): Service[] {
-    const { http, networks, console: page } = this.#appliance;
+    const { http, tftp, networks, console: page } = this.#appliance;
     const services: Service[] = [];
     if (page)
       services.push(
@@ -173,6 +173,14 @@ export class RunningAppliance {
     if (http)
       services.push(
         this.#inWorker<HttpSettings>("http", httpWorker, () => ({ http: this.#appliance.http ?? http, networks: this.#networks })),
+      );
+    if (http && tftp)
+      services.push(
+        this.#inWorker<TftpSettings>("tftp", tftpWorker, () => ({
+          tftp: this.#appliance.tftp ?? tftp,
+          files: this.#appliance.http ?? http,
+          networks: this.#networks,
+        })),
       );
     if (networks.some((network) => network.advertise !== null && !network.relayed))
       services.push(

@@ -1,0 +1,226 @@
+/** The TFTP server: read-only, the same files as HTTP, each transfer on a port of its own from the address that was asked. */
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { closeSync, openSync, readSync } from "node:fs";
+import { totalmem } from "node:os";
+import { BootFiles, FileCache, type Found } from "@netboot6/boot";
+import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
+import { accessList, type HttpConfig, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
+import type { Link, Running } from "@netboot6/events";
+import { negotiate, type Source, Transfer } from "./transfer.ts";
+
+export interface TftpSettings {
+  readonly tftp: TftpConfig;
+  /** Root, listen, allow and templates are those of HTTP. */
+  readonly files: Pick<HttpConfig, "root" | "listen" | "allow" | "templates">;
+  readonly networks: readonly Network[];
+}
+
+const MAX_TRANSFERS = 2_000;
+const PROGRESS_MS = 1000;
+/** shim loses an error that comes within a millisecond of its request, and then waits 5 s. */
+const ERROR_DELAY_MS = 3;
+const IPV6_UDP_TFTP_HEADERS = 40 + 8 + 4;
+
+type Request = Extract<TftpPacket, { op: "read" | "write" }>;
+
+export async function startTftp(settings: TftpSettings, link: Link): Promise<Running<TftpSettings>> {
+  const cache = new FileCache(totalmem() / 16);
+  const sockets = new Map<string, Socket>();
+  /** By client, port and file: a request that comes again while it is answered starts no second transfer. */
+  const transfers = new Map<string, Socket>();
+  let lastId = 0;
+  let current = prepare(settings, link);
+
+  const request = async (packet: Request, from: RemoteInfo, local: Address, listening: Socket): Promise<void> => {
+    const client = from.address.replace(/%.*$/, "");
+    const started = Date.now();
+    const id = ++lastId;
+    const path = `/${packet.file.replace(/^\/+/, "")}`;
+    const refuse = (code: number, why: string): void => {
+      setTimeout(
+        () =>
+          sockets.has(keyOf(local, current.settings)) &&
+          listening.send(encodeTftp({ op: "error", code, text: why }), from.port, from.address),
+        ERROR_DELAY_MS,
+      );
+      link.emit({ type: "tftp.finished", id, path, status: "refused", sent: 0, size: 0, seconds: 0, why, client });
+    };
+    if (!current.allowed(client)) return refuse(TftpErrorCode.accessViolation, "http.allow does not name this address");
+    if (packet.op === "write") return refuse(TftpErrorCode.accessViolation, "read-only");
+    if (packet.mode !== "octet") return refuse(TftpErrorCode.illegalOperation, `mode ${packet.mode}: only octet`);
+    if (transfers.size >= MAX_TRANSFERS) return refuse(TftpErrorCode.undefined, "too many transfers");
+    const key = `${client} ${from.port} ${packet.file}`;
+    if (transfers.has(key)) return;
+
+    const socket = createSocket({ type: "udp6", ipv6Only: true });
+    transfers.set(key, socket);
+    let source: (Source & { close?: () => void }) | null = null;
+    try {
+      const found = await current.files.find(packet.file, client);
+      if (found.kind === "missing" || found.kind === "directory")
+        return refuse(TftpErrorCode.notFound, found.kind === "missing" ? found.why : "a directory");
+      if (found.kind === "broken") return refuse(TftpErrorCode.undefined, found.why);
+      if (found.kind === "text")
+        link.emit({
+          type: "machine.rendered",
+          path,
+          profile: found.state.profileName,
+          why: found.state.why,
+          client,
+          network: found.state.network,
+        });
+      source = await openSource(found, cache);
+      await bind(socket, local);
+      const mtu = Math.min(1500, ...current.settings.networks.map((network) => network.link?.mtu ?? 1500));
+      const transfer = new Transfer(source, negotiate(packet.options, source.size, mtu - IPV6_UDP_TFTP_HEADERS));
+      const { size } = source;
+      link.emit({ type: "tftp.started", id, path, size, client });
+      const progress = setInterval(() => link.emit({ type: "tftp.progress", id, path, sent: transfer.sent, size, client }), PROGRESS_MS);
+      await drive(transfer, socket, from);
+      clearInterval(progress);
+      const { end } = transfer;
+      const why = end && "why" in end ? { why: end.why } : {};
+      link.emit({
+        type: "tftp.finished",
+        id,
+        path,
+        status: end?.how ?? "aborted",
+        sent: transfer.sent,
+        size,
+        seconds: (Date.now() - started) / 1000,
+        client,
+        ...why,
+      });
+    } catch (error) {
+      refuse(TftpErrorCode.undefined, (error as Error).message);
+    } finally {
+      source?.close?.();
+      transfers.delete(key);
+      socket.close();
+    }
+  };
+
+  const listen = async (address: Address, key: string): Promise<void> => {
+    const socket = createSocket({ type: "udp6", ipv6Only: true });
+    await bind(socket, address, current.settings.tftp.port).catch((error: Error) => {
+      socket.close();
+      throw new Error(`cannot listen on ${key}: ${error.message}`);
+    });
+    socket.on("message", (bytes, from) => {
+      const packet = decodeTftp(bytes);
+      if (packet.ok && (packet.value.op === "read" || packet.value.op === "write")) void request(packet.value, from, address, socket);
+      else
+        link.emit({
+          type: "wire.dropped",
+          service: "tftp",
+          why: packet.ok ? `a ${packet.value.op} outside of a transfer` : packet.why,
+          count: 1,
+        });
+    });
+    socket.on("error", (error) => link.emit({ type: "wire.dropped", service: "tftp", why: error.message, count: 1 }));
+    sockets.set(key, socket);
+  };
+
+  const follow = async (next: TftpSettings): Promise<void> => {
+    const wanted = new Map(listenAddresses(next.files.listen, next.networks).map((address) => [keyOf(address, next), address]));
+    for (const [key, socket] of sockets)
+      if (!wanted.has(key)) {
+        sockets.delete(key);
+        socket.close();
+      }
+    for (const [key, address] of wanted) if (!sockets.has(key)) await listen(address, key);
+  };
+  await follow(settings).catch((error) => {
+    for (const socket of sockets.values()) socket.close();
+    throw error;
+  });
+  return {
+    get listens() {
+      return [...sockets.keys()];
+    },
+    async reload(next) {
+      const before = current;
+      current = prepare(next, link);
+      await follow(next).catch((error) => {
+        current = before;
+        throw error;
+      });
+    },
+    async stop() {
+      for (const socket of sockets.values()) socket.close();
+      sockets.clear();
+      for (const socket of transfers.values()) socket.emit("end-transfer");
+    },
+  };
+}
+
+const keyOf = (address: Address, { tftp }: TftpSettings): string => `[${address}]:${tftp.port}`;
+
+function prepare(settings: TftpSettings, link: Link): { settings: TftpSettings; files: BootFiles; allowed: (address: Address) => boolean } {
+  const { files, networks } = settings;
+  return {
+    settings,
+    files: new BootFiles({ root: files.root, templates: files.templates }, link.ask),
+    allowed: accessList(files.allow, networks),
+  };
+}
+
+function bind(socket: Socket, address: Address, port = 0): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function openSource(found: Extract<Found, { kind: "file" | "text" }>, cache: FileCache): Promise<Source & { close?: () => void }> {
+  const whole = found.kind === "text" ? found.body : (await cache.get(found.file, found.size, found.modified))?.body;
+  if (whole) return { size: whole.length, read: (offset, length) => whole.subarray(offset, offset + length) };
+  if (found.kind === "text") throw new Error("unreachable: a text is whole");
+  const file = openSync(found.file, "r");
+  return {
+    size: found.size,
+    read: (offset, length) => {
+      const bytes = Buffer.alloc(length);
+      readSync(file, bytes, 0, length, offset);
+      return bytes;
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** Runs the transfer to its end. */
+function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<void> {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout;
+    const send = (packets: readonly Uint8Array[]): void => {
+      for (const packet of packets) socket.send(packet, to.port, to.address);
+      clearTimeout(timer);
+      if (transfer.end) resolve();
+      else timer = setTimeout(() => send(transfer.timeout()), transfer.wait);
+    };
+    socket.on("message", (bytes, from) => {
+      // RFC 1350 §4: another sender's packets are not of this transfer.
+      if (from.port !== to.port || from.address !== to.address) {
+        socket.send(encodeTftp({ op: "error", code: TftpErrorCode.unknownTransfer, text: "not your transfer" }), from.port, from.address);
+        return;
+      }
+      const packet = decodeTftp(bytes);
+      if (!packet.ok) return;
+      const answer = transfer.receive(packet.value);
+      // A duplicate brings nothing out and leaves the timer alone.
+      if (answer.length > 0 || transfer.end) send(answer);
+    });
+    socket.on("error", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.once("end-transfer", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    send(transfer.start());
+  });
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeTftp, encodeTftp, type TftpPacket } from "@netboot6/codec";
+import fc from "fast-check";
+import { negotiate, Transfer } from "./transfer.ts";
+
+const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"));
+const source = (content: Uint8Array) => ({
+  size: content.length,
+  read: (offset: number, length: number) => content.subarray(offset, offset + length),
+});
+const unpack = (packet: Uint8Array): TftpPacket => {
+  const decoded = decodeTftp(packet);
+  assert.ok(decoded.ok);
+  return decoded.value;
+};
+const options = (all: Record<string, string>): Map<string, string> => new Map(Object.entries(all));
+const ack = (block: number): TftpPacket => ({ op: "ack", block });
+
+/** A client that reads all of it; `lossy` says which packet is lost. */
+function readAll(transfer: Transfer, lossy: (n: number) => boolean): Uint8Array {
+  const got: Uint8Array[] = [];
+  let block = 0;
+  let n = 0;
+  let out = transfer.start();
+  for (let turn = 0; turn < 10_000 && !transfer.end; turn++) {
+    let answer: number | null = null;
+    for (const packet of out.map(unpack)) {
+      if (lossy(n++)) continue;
+      if (packet.op === "oack") answer = 0;
+      if (packet.op !== "data") continue;
+      if (packet.block === ((block + 1) & 0xffff)) {
+        block++;
+        got.push(packet.data);
+      }
+      answer = block & 0xffff;
+    }
+    out = answer === null || lossy(n++) ? transfer.timeout() : transfer.receive(ack(answer));
+    if (out.length === 0 && !transfer.end) out = transfer.timeout();
+  }
+  return Buffer.concat(got);
+}
+
+test("requests of real clients are read: EDK2 asks for the size, breaks off, and asks again with a window; iPXE", () => {
+  const first = unpack(bytes(SAMPLES.ovmfSize));
+  assert.ok(first.op === "read");
+  assert.deepEqual(
+    [...first.options],
+    [
+      ["tsize", "0"],
+      ["blksize", "1228"],
+      ["windowsize", "4"],
+    ],
+  );
+  const granted = negotiate(first.options, 851_000, 1448);
+  assert.deepEqual(
+    [...granted.acknowledged],
+    [
+      ["blksize", "1228"],
+      ["tsize", "851000"],
+      ["windowsize", "4"],
+    ],
+  );
+  const transfer = new Transfer(source(new Uint8Array(851_000)), granted);
+  assert.equal(unpack(transfer.start()[0] as Uint8Array).op, "oack");
+  assert.deepEqual(transfer.receive({ op: "error", code: 8, text: "User aborted the transfer" }), []);
+  assert.deepEqual(transfer.end, { how: "aborted", why: "User aborted the transfer" });
+  const second = unpack(bytes(SAMPLES.ovmfData));
+  assert.ok(second.op === "read" && second.options.get("windowsize") === "4" && !second.options.has("tsize"));
+  const ipxe = unpack(bytes(SAMPLES.ipxe));
+  assert.ok(ipxe.op === "read" && ipxe.options.get("blksize") === "1432");
+});
+
+test("a file comes whole whatever is lost, for every block size and window", () => {
+  fc.assert(
+    fc.property(
+      fc.nat(5000),
+      fc.integer({ min: 8, max: 700 }),
+      fc.integer({ min: 1, max: 8 }),
+      fc.array(fc.nat(40), { maxLength: 5 }),
+      (size, blksize, windowsize, losses) => {
+        const content = Uint8Array.from({ length: size }, (_, i) => (i * 7) & 0xff);
+        const granted = negotiate(options({ blksize: String(blksize), windowsize: String(windowsize) }), size, 1448);
+        const transfer = new Transfer(source(content), granted);
+        assert.deepEqual(Uint8Array.from(readAll(transfer, (n) => losses.includes(n))), content);
+        assert.deepEqual(transfer.end, { how: "sent" });
+      },
+    ),
+  );
+});
+
+test("block numbers wrap: a file of more than 65535 blocks comes whole", () => {
+  const content = Uint8Array.from({ length: 66_000 * 8 + 3 }, (_, i) => (i >> 3) & 0xff);
+  const transfer = new Transfer(source(content), negotiate(options({ blksize: "8", windowsize: "32" }), content.length, 1448));
+  assert.ok(Buffer.from(readAll(transfer, () => false)).equals(content));
+});
+
+test("a duplicate acknowledgement brings nothing out", () => {
+  const transfer = new Transfer(source(new Uint8Array(2000)), negotiate(options({}), 2000, 1448));
+  transfer.start();
+  assert.equal(transfer.receive(ack(1)).length, 1);
+  assert.deepEqual(transfer.receive(ack(1)), []);
+  assert.deepEqual(transfer.receive(ack(7)), [], "nor one that is ahead of what was sent");
+});
+
+test("a client that says nothing is given up after six repetitions", () => {
+  const transfer = new Transfer(source(new Uint8Array(10)), negotiate(options({}), 10, 1448));
+  transfer.start();
+  for (let i = 0; i < 6; i++) assert.equal(unpack(transfer.timeout()[0] as Uint8Array).op, "data");
+  assert.equal(unpack(transfer.timeout()[0] as Uint8Array).op, "error");
+  assert.equal(transfer.end?.how, "timeout");
+});
+
+test("packets survive their round trip, and no bytes make the decoder throw", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (raw) => void decodeTftp(raw)));
+  for (const packet of [
+    ack(65535),
+    { op: "data", block: 1, data: Uint8Array.of(1, 2) },
+    { op: "error", code: 1, text: "no such file" },
+    { op: "read", file: "a/b.efi", mode: "octet", options: options({ tsize: "0" }) },
+  ] as const)
+    assert.deepEqual(unpack(encodeTftp(packet)), packet);
+});
+
+/** UDP payloads as captured. */
+const SAMPLES = {
+  ovmfSize: "0001736e706f6e6c792e656669006f63746574007473697a65003000626c6b73697a6500313232380077696e646f7773697a65003400",
+  ovmfData: "0001736e706f6e6c792e656669006f6374657400626c6b73697a6500313232380077696e646f7773697a65003400",
+  ipxe: "0001736e706f6e6c792e656669006f6374657400626c6b73697a650031343332007473697a65003000",
+};
