@@ -8,6 +8,7 @@ import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
 import { EventBus, type Running, type ServiceName, Timelines } from "@netboot6/events";
 import { type HttpSettings, httpWorker } from "@netboot6/http";
 import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
+import { type TftpSettings, tftpWorker } from "@netboot6/tftp";
 import type { Registry } from "./registry.ts";
 import { SupervisedWorker } from "./worker-service.ts";
 
