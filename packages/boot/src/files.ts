@@ -6,7 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
-import { autoexecScript, type BootState, bootScript, errorScript } from "./script.ts";
+import { autoexecScript, type BootState, bootScript, errorScript, profileCommands } from "./script.ts";
 import { compileTemplate, TemplateError } from "./templates.ts";
 
 export interface FilesSettings {
@@ -82,10 +82,13 @@ export class BootFiles {
   }
 
   async #template(file: string | null, name: string, state: BootState): Promise<string> {
-    const source = file === null && state.profile.kind === "script" ? state.profile.script : name;
-    const path = file ?? (await this.#inside(source));
+    // A profile's own script takes the place of boot.ipxe, made or not.
+    const own = name === "boot.ipxe" && usesScript(state) && state.profile.kind === "script";
+    const source = own ? state.profile.script : name;
+    const path = own || file === null ? await this.#inside(source) : file;
     if (path === null) throw new TemplateError(`profile ${state.profileName}: no such file under boot-assets: ${source}`);
-    return compileTemplate(await readFile(path, "utf8"), source)(state.values);
+    const values = name === "boot.ipxe" && !usesScript(state) ? { ...state.values, script: profileCommands(state) } : state.values;
+    return compileTemplate(await readFile(path, "utf8"), source)(values);
   }
 
   async #generated(name: string): Promise<((state: BootState) => string) | null> {

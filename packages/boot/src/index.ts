@@ -1,3 +1,4 @@
+export * from "./assets.ts";
 export * from "./client-kind.ts";
 export * from "./file-cache.ts";
 export * from "./files.ts";

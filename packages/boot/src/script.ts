@@ -28,11 +28,14 @@ const BUILD_ARCHITECTURES: Readonly<Record<string, string>> = {
   loong64: "loong64",
 };
 
-/** The whole script for the machine. Throws TemplateError. A profile of kind `script` is a file: the caller renders it. */
-export function bootScript(state: BootState): string {
+/** The whole `/boot.ipxe` of a machine, where none stands under boot-assets. Throws TemplateError. */
+export const bootScript = (state: BootState): string => `#!ipxe\n${profileCommands(state)}`;
+
+/** The iPXE commands that boot the machine's profile. Throws TemplateError. A profile of kind `script` is a file: the caller renders it. */
+export function profileCommands(state: BootState): string {
   const { values, profileName, profile, installed } = state;
   const name = values.machine.name === "" ? "a machine nobody knows" : values.machine.name;
-  const head = ["#!ipxe", `echo netboot6: ${name}, profile ${profileName}${installed ? ", installed" : ""}`];
+  const head = [`echo netboot6: ${name}, profile ${profileName}${installed ? ", installed" : ""}`];
   if (installed || profile.kind === "disk") return lines([...head, ...diskCommands]);
   if (profile.kind === "wait")
     return lines([...head, `echo No profile is set for it: asking again in ${profile.poll} s`, `sleep ${profile.poll}`, again(values)]);

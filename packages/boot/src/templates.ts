@@ -19,6 +19,8 @@ export interface TemplateValues {
   readonly network: { readonly name: string; readonly prefix: string; readonly address: Address };
   /** One-time URL that reports the installation as done; null where nothing is being installed. */
   readonly done: string | null;
+  /** `boot.ipxe` alone: the commands that boot the machine's profile. */
+  readonly script?: string;
 }
 
 export class TemplateError extends Error {
@@ -39,7 +41,9 @@ export function compileTemplate(text: string, source: string): (values: Template
     const scope = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
     let result: string;
     try {
-      result = engine.renderSync(templates, withoutControlCharacters(scope, ""));
+      const { script: _, ...given } = scope; // made by us, of rendered lines
+      withoutControlCharacters(given, "");
+      result = engine.renderSync(templates, scope);
     } catch (error) {
       throw templateError(error, source);
     }
@@ -58,11 +62,10 @@ function templateError(error: unknown, source: string): TemplateError {
 }
 
 /** A newline in a value would be another command of the script it goes into. */
-function withoutControlCharacters<T>(value: T, path: string): T {
+function withoutControlCharacters(value: unknown, path: string): void {
   if (typeof value === "string") {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
     if (/[\u0000-\u001f\u007f]/.test(value)) throw new TemplateError(`the value of ${path} has a control character in it`);
   } else if (typeof value === "object" && value !== null)
     for (const [key, inner] of Object.entries(value)) withoutControlCharacters(inner, path === "" ? key : `${path}.${key}`);
-  return value;
 }

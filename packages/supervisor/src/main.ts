@@ -1,5 +1,7 @@
 /** The `netboot6` command. Exit codes: 0 done; 1 it failed; 2 wrong use, a bad configuration or a missing privilege. */
+import { ASSETS } from "@netboot6/boot";
 import { Command } from "commander";
+import { addAssets } from "./commands/assets.ts";
 import { check } from "./commands/check.ts";
 import { run } from "./commands/run.ts";
 
@@ -18,5 +20,16 @@ program
   .option(...config)
   .action(async (options: { config: string }) => {
     process.exitCode = await check(options.config);
+  });
+const assets = program.command("assets").description("the files under boot-assets");
+assets
+  .command("add")
+  .description(`bring boot files out of Debian packages: ${Object.keys(ASSETS).join(", ")}`)
+  .argument("<name...>")
+  .option(...config)
+  .option("--root <folder>", "bring them here instead of the configuration's http.root")
+  .option("--renew", "ask Debian for newer ones even where they are there")
+  .action(async (names: string[], options: { config: string; root?: string; renew?: true }) => {
+    process.exitCode = await addAssets(names, options);
   });
 await program.parseAsync();
