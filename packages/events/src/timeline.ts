@@ -117,7 +117,7 @@ function stageOf(boot: Boot, event: BootEvent): StageName | null {
     case "tftp.finished":
       return fileStage(boot, event, come);
     case "machine.rendered":
-      return event.path.endsWith(".ipxe") ? "script" : "answers";
+      return event.path.endsWith(".ipxe") ? scriptStage(event.path) : "answers";
     case "machine.done":
       return "done";
     default:
@@ -128,7 +128,7 @@ function stageOf(boot: Boot, event: BootEvent): StageName | null {
 function fileStage(boot: Boot, event: Extract<BootEvent, { path: string; sent?: number }>, come: StageName | null): StageName | null {
   const { path } = event;
   if (event.type === "http.finished" && event.method === "HEAD") return null;
-  if (path.endsWith(".ipxe")) return "script";
+  if (path.endsWith(".ipxe")) return scriptStage(path);
   if (/\.(efi|lkrn|k?k?pxe)$/.test(path)) return "program";
   if (path.startsWith("/done/")) return null;
   const known = boot.stages.find((stage) => (stage.name === "kernel" || stage.name === "initrd") && stage.detail.includes(path));
@@ -137,6 +137,9 @@ function fileStage(boot: Boot, event: Extract<BootEvent, { path: string; sent?: 
   if (come === "kernel" || come === "initrd") return isInstaller(event) ? "installer" : "initrd";
   return null;
 }
+
+/** autoexec.ipxe only leads iPXE to its script. */
+const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe") ? "ipxe" : "script");
 
 const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPXE|UefiHttpBoot|GRUB/.test(event.userAgent);
 

@@ -1,3 +1,4 @@
+export * from "./appliance.ts";
 export * from "./machine.ts";
 export * from "./namespace.ts";
 export * from "./requirements.ts";
