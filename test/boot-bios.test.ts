@@ -1,0 +1,28 @@
+/** A BIOS machine with iPXE boots by Information-request alone: the network says M=0, O=1. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Machine } from "@netboot6/lab";
+import { bootAssets, INSTALLER, MAC, makeVlan, says, startAppliance, UUID } from "./setup.ts";
+
+test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd", async (t) => {
+  const root = await bootAssets();
+  const vlan = makeVlan(t);
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks:\n  - interface: prov0\nhttp: { root: ${root} }\n${INSTALLER}`,
+  });
+  const machine = new Machine(vlan, {
+    name: "bios",
+    firmware: "bios-ipxe",
+    mac: MAC,
+    uuid: UUID,
+    ipxe: join(root, "ipxe/x86_64/ipxe.lkrn"),
+  });
+  const answered = await appliance.waitFor(says("dhcpv6.answered", "Information-request (ipxe)"), 90);
+  assert.equal(answered["bootfileUrl"], "http://[2001:db8:0:1::1]/boot.ipxe");
+  await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 90);
+  await machine.waitFor(/Linux version/, 60);
+  assert.ok(!appliance.lines.some((line) => line.event === "dhcpv6.answered" && line.msg.includes("Solicit")), "no address was asked for");
+  t.diagnostic(`kernel started ${machine.seconds.toFixed(1)} s after power-on`);
+  await machine.powerOff();
+});

@@ -1,0 +1,43 @@
+/** What the tests of whole boots share: a VLAN, the appliance on it, and boot files out of Debian packages. */
+import type { TestContext } from "node:test";
+import { addAsset } from "@netboot6/boot";
+import { Appliance, type ApplianceOptions, BOOT_ASSETS, ProvisioningVlan, type VlanOptions } from "@netboot6/lab";
+
+export const MAC = "52:54:00:0b:00:01";
+export const UUID = "11223344-5566-7788-99aa-bbccddeeff00";
+/** What MAC's machine forms itself on the VLAN. */
+export const SLAAC_ADDRESS = "2001:db8:0:1:5054:ff:fe0b:1";
+
+export const INSTALLER = `
+profiles:
+  debian-12:
+    kernel: debian-12/linux
+    initrd: [debian-12/initrd.gz]
+    cmdline: "auto=true priority=critical hostname={{ machine.name }} domain={{ domain }} preseed/url={{ http }}/preseed/try.cfg netcfg/dhcp_timeout=1 console=ttyS0 DEBIAN_FRONTEND=text"
+`;
+
+export const bootAssets = async (): Promise<string> => {
+  for (const name of ["ipxe", "debian-12"] as const) await addAsset(name, BOOT_ASSETS);
+  return BOOT_ASSETS;
+};
+
+/** A VLAN that ends with the test. */
+export function makeVlan(t: TestContext, options: VlanOptions = {}): ProvisioningVlan {
+  const vlan = new ProvisioningVlan(options);
+  t.after(() => vlan.close());
+  return vlan;
+}
+
+/** The appliance, ready; it is stopped with the test, and must then end with exit code 0. */
+export async function startAppliance(t: TestContext, vlan: ProvisioningVlan, options: ApplianceOptions): Promise<Appliance> {
+  const appliance = new Appliance(vlan, options);
+  t.after(() => appliance.stop());
+  await appliance.ready();
+  return appliance;
+}
+
+/** Log lines of one event about one machine. */
+export const says =
+  (event: string, contains: string | RegExp = "") =>
+  (line: { event?: string; msg: string }) =>
+    line.event === event && (typeof contains === "string" ? line.msg.includes(contains) : contains.test(line.msg));
