@@ -1,0 +1,137 @@
+/** The process as an operator and systemd see it: start, ready, reload, stop, privileges, a host that is not ready yet. */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { Appliance, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
+import { makeVlan, startAppliance } from "./setup.ts";
+
+const TWO_LINES = "networks:\n  - interface: prov0\n";
+
+/** Listens for router advertisements on the VLAN; gives what tcpdump wrote of them so far. */
+async function hearAdvertisements(vlan: ProvisioningVlan): Promise<() => string> {
+  const tcpdump = vlan.switch.spawn(["tcpdump", "-l", "-n", "-v", "-i", "br0", "icmp6 and ip6[40] == 134"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let heard = "";
+  tcpdump.stdout?.on("data", (data) => {
+    heard += data;
+  });
+  await new Promise<void>((resolve) => tcpdump.stderr?.on("data", (data) => String(data).includes("listening") && resolve()));
+  return () => heard;
+}
+
+async function until(what: string, fits: () => boolean, seconds = 10): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; !fits(); await new Promise((resolve) => setTimeout(resolve, 50)))
+    assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
+}
+
+test("two lines are enough: every service answers, one JSON line says ready, SIGTERM ends it with final advertisements", async (t) => {
+  const vlan = makeVlan(t);
+  const heard = await hearAdvertisements(vlan);
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
+  const ready = appliance.lines.find((line) => line.event === "appliance.ready");
+  assert.equal(ready?.msg, "ready");
+  assert.deepEqual(ready?.["services"], ["console", "dhcpv6", "dns", "http", "tftp", "ra"]);
+  await until("a first advertisement", () => /router lifetime 180s/.test(heard()));
+  const started = Date.now();
+  assert.equal(await appliance.stop(), 0);
+  assert.ok(Date.now() - started < 5000);
+  await until("a final advertisement", () => /router lifetime 0s/.test(heard()));
+});
+
+test("a bad configuration ends it with exit code 2 and a message that names file, line, column, key and mend", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = new Appliance(vlan, { configuration: "networks:\n  - interfase: prov0\n" });
+  assert.equal(await appliance.exit, 2);
+  assert.match(appliance.errors, /appliance\.yaml:2:5: networks\[0\]\.interfase: .*interface/);
+});
+
+test("CAP_NET_RAW and CAP_NET_BIND_SERVICE alone are enough, under a user of no rights", async (t) => {
+  const vlan = makeVlan(t);
+  vlan.server.run(["chmod", "-R", "a+rwX", vlan.dir]);
+  const before = [
+    "setpriv",
+    "--reuid",
+    "nobody",
+    "--regid",
+    "nogroup",
+    "--clear-groups",
+    "--inh-caps",
+    "-all,+net_raw,+net_bind_service",
+    "--ambient-caps",
+    "-all,+net_raw,+net_bind_service",
+    "--bounding-set",
+    "-all,+net_raw,+net_bind_service",
+  ];
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES, before });
+  const status = readFileSync(`/proc/${appliance.pid}/status`, "latin1");
+  assert.match(status, /^Uid:\s+65534\s/m);
+  assert.match(status, /^CapEff:\s+0000000000002400$/m);
+  assert.equal(await appliance.stop(), 0);
+});
+
+test("without its privileges it ends with exit code 2 and says which are missing and how to give them", async (t) => {
+  const vlan = makeVlan(t);
+  vlan.server.run(["chmod", "-R", "a+rwX", vlan.dir]);
+  const before = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--bounding-set", "-all"];
+  const appliance = new Appliance(vlan, { configuration: TWO_LINES, before });
+  assert.equal(await appliance.exit, 2);
+  assert.match(appliance.errors, /CAP_NET_RAW[\s\S]*CAP_NET_BIND_SERVICE[\s\S]*setpriv/);
+});
+
+test("an interface that is missing, then an address that is tentative, are waited for", async (t) => {
+  const vlan = makeVlan(t, { dad: true });
+  const client = vlan.client("late");
+  client.namespace.ip("link set eth0 name later");
+  const appliance = new Appliance(vlan, { configuration: "networks:\n  - interface: eth1\n", namespace: client.namespace });
+  t.after(() => appliance.stop());
+  const missing = await appliance.waitFor((line) => line.event === "appliance.waiting", 10);
+  assert.match(missing.msg, /eth1 does not exist.*later/);
+  client.namespace.ip("link set later name eth1\nlink set eth1 up\naddr add 2001:db8:0:1::77/64 dev eth1");
+  await appliance.waitFor((line) => line.event === "appliance.waiting" && /tentative/.test(line.msg), 10);
+  await appliance.ready();
+});
+
+test("SIGHUP reloads the file; a bad one is refused and the old one stays", async (t) => {
+  const vlan = makeVlan(t);
+  const heard = await hearAdvertisements(vlan);
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
+  writeFileSync(appliance.file, `${TWO_LINES}    advertise: { hopLimit: 33 }\n`);
+  appliance.signal("SIGHUP");
+  await appliance.waitFor((line) => line.event === "appliance.reloaded", 10);
+  await until("the changed advertisement", () => /hop limit 33/.test(heard()));
+  writeFileSync(appliance.file, "networks: 7\n");
+  appliance.signal("SIGHUP");
+  const refused = await appliance.waitFor((line) => line.event === "appliance.refused", 10);
+  assert.match(refused.msg, /the old one stays.*appliance\.yaml:1/s);
+  assert.equal(await appliance.stop(), 0);
+});
+
+test("the interface gone and back: it carries on by itself", async (t) => {
+  const vlan = makeVlan(t);
+  const client = vlan.client("flap");
+  client.namespace.ip("link set eth0 up\naddr add 2001:db8:0:1::78/64 dev eth0");
+  const appliance = await startAppliance(t, vlan, { configuration: "networks:\n  - interface: eth0\n", namespace: client.namespace });
+  const from = appliance.lines.length;
+  client.namespace.ip("link set eth0 down\nlink set eth0 name gone");
+  await appliance.waitFor((line) => line.event === "appliance.waiting", 10, from);
+  client.namespace.ip(
+    "link set gone name eth0\nlink set eth0 address 02:1a:b0:01:00:99\nlink set eth0 up\naddr replace 2001:db8:0:1::78/64 dev eth0",
+  );
+  await appliance.waitFor((line) => line.event === "appliance.reloaded", 15, from);
+  const asker = vlan.client("ask");
+  asker.up();
+  assert.match((await asker.namespace.exec(["rdisc6", "-1", "-r", "5", "-w", "2000", "eth0"])).stdout, /02:1A:B0:01:00:99/i);
+});
+
+test("check names what is missing and the interfaces there are", async (t) => {
+  const vlan = makeVlan(t);
+  const file = `${vlan.dir}/check.yaml`;
+  writeFileSync(file, "networks:\n  - interface: eth1\n");
+  const missing = await vlan.server.exec([NETBOOT6, "check", "--config", file]);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stdout, /eth1 does not exist.*prov0/);
+  writeFileSync(file, TWO_LINES);
+  const good = await vlan.server.exec([NETBOOT6, "check", "--config", file]);
+  assert.equal(good.code, 0, good.stdout + good.stderr);
+});
