@@ -53,6 +53,7 @@ fi
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   command -v npm >/dev/null || fail "npm is missing: install nodejs and npm"
   echo "setup: installing npm packages"
-  quietly "npm ci" npm ci --no-audit --no-fund --loglevel=error
+  # The native module's own install script would fetch headers from the network; our postinstall has those of the pinned Node.
+  quietly "npm ci" sh -c 'npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run postinstall'
   touch node_modules/.package-lock.json
 fi

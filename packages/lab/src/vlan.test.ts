@@ -84,13 +84,13 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
       console.log(vlan.name, vlan.dir);
       setInterval(() => {}, 1000);`;
     const owner = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    const [said] = await once(owner.stdout, "data");
+    const [said] = await once(owner.stdout, "data", { signal: AbortSignal.timeout(20_000) });
     const [name, dir] = String(said).trim().split(" ") as [string, string];
     const used = inodes(name);
     assert.equal(used.length, 2);
     assert.ok(processesIn(used).length > 0);
     owner.kill(signal);
-    assert.deepEqual(await once(owner, "exit"), [null, signal]);
+    assert.deepEqual(await once(owner, "exit", { signal: AbortSignal.timeout(20_000) }), [null, signal]);
     if (signal === "SIGKILL") new ProvisioningVlan().close();
     assert.deepEqual(namespaceNames(name), []);
     assert.ok(!existsSync(dir));
