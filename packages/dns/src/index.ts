@@ -1,1 +1,3 @@
-export {};
+export { type DnsSettings, startDns } from "./service.ts";
+/** The service as a worker thread's whole program. */
+export const dnsWorker = new URL("./worker.ts", import.meta.url);

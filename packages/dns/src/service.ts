@@ -1,0 +1,149 @@
+/** The DNS forwarder: sockets, the host's resolv.conf and the clock around `DnsServer`. */
+import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import type { Address } from "@netboot6/codec";
+import { accessList, type DnsConfig, listenAddresses, type MachineConfig, type Network, type Upstream } from "@netboot6/config";
+import type { Link, Running } from "@netboot6/events";
+import { LRUCache } from "lru-cache";
+import { Cache } from "./cache.ts";
+import { DatagramListener } from "./datagram-listener.ts";
+import { realSurroundings } from "./exchange.ts";
+import { LocalNames } from "./local.ts";
+import { readResolvConf } from "./resolv-conf.ts";
+import { DnsServer, type Policy } from "./server.ts";
+import { StreamListener } from "./stream-listener.ts";
+
+export interface DnsSettings {
+  readonly dns: DnsConfig;
+  readonly networks: readonly Network[];
+  /** Where the machines' names are; "" for nowhere. */
+  readonly domain: string;
+  /** Those with a name and an address of their own are answered for. */
+  readonly machines: readonly Pick<MachineConfig, "name" | "address">[];
+  /** Where the host names its resolvers. */
+  readonly resolvConf?: string;
+}
+
+const RESOLV_CONF = "/etc/resolv.conf";
+const RESOLV_CONF_WATCH_MS = 5_000;
+const REMEMBERED_CLIENTS = 10_000;
+
+export async function startDns(settings: DnsSettings, link: Link): Promise<Running<DnsSettings>> {
+  const listeners = new Map<string, { close(): void }>();
+  const around = realSurroundings();
+  let current = settings;
+  const server = new DnsServer(policyOf(settings, null), around, link.emit);
+
+  const listen = async (address: Address, port: number): Promise<{ close(): void }> => {
+    const options = (overTcp: boolean) => ({
+      address,
+      port,
+      receive: (bytes: Buffer, client: Address, reply: (bytes: Buffer) => void) => server.receive(bytes, client, overTcp, reply),
+      drop: (why: string) => server.drop(why),
+    });
+    const both = [new DatagramListener(options(false)), new StreamListener(options(true))];
+    const close = (): void => {
+      for (const each of both) each.close();
+    };
+    await Promise.all(both.map((each) => each.listen())).catch((error: Error) => {
+      close();
+      throw new Error(`cannot listen on [${address}]:${port}: ${error.message}`);
+    });
+    return { close };
+  };
+
+  /** New sockets first: where one cannot be had, all is as it was. */
+  const follow = async ({ dns, networks }: DnsSettings): Promise<void> => {
+    const wanted = new Map(listenAddresses(dns.listen, networks).map((address) => [`[${address}]:${dns.port}`, address]));
+    const added = new Map<string, { close(): void }>();
+    try {
+      for (const [key, address] of wanted) if (!listeners.has(key)) added.set(key, await listen(address, dns.port));
+    } catch (error) {
+      for (const listener of added.values()) listener.close();
+      throw error;
+    }
+    for (const [key, listener] of listeners)
+      if (!wanted.has(key)) {
+        listener.close();
+        listeners.delete(key);
+      }
+    for (const [key, listener] of added) listeners.set(key, listener);
+  };
+
+  const adopt = (next: DnsSettings): void => {
+    const before = current;
+    current = next;
+    server.follow(policyOf(next, { settings: before, policy: server.policy }));
+    const { upstreams, without } = server.policy;
+    if (upstreams.length === 0) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
+  };
+  const resolvConf = (): string => current.resolvConf ?? RESOLV_CONF;
+  const reread = (): void => {
+    if (current.dns.upstreams === null) adopt(current);
+  };
+  const watched = resolvConf();
+
+  await follow(settings);
+  adopt(settings);
+  watchFile(watched, { interval: RESOLV_CONF_WATCH_MS, persistent: false }, reread);
+  return {
+    get listens() {
+      return [...listeners.keys()];
+    },
+    async reload(next) {
+      await follow(next);
+      adopt(next);
+    },
+    async stop() {
+      unwatchFile(watched, reread);
+      for (const listener of listeners.values()) listener.close();
+      listeners.clear();
+      around.close();
+    },
+  };
+}
+
+/** What is kept outlives a change that does not touch it. */
+function policyOf(settings: DnsSettings, before: { readonly settings: DnsSettings; readonly policy: Policy } | null): Policy {
+  const { dns, networks } = settings;
+  const { upstreams, without } = upstreamsOf(settings);
+  const same = before && sources(settings, upstreams) === sources(before.settings, before.policy.upstreams);
+  const allowed = accessList(dns.allow, networks);
+  const known = new LRUCache<Address, boolean>({ max: REMEMBERED_CLIENTS });
+  return {
+    allowed(client) {
+      let may = known.get(client);
+      if (may === undefined) {
+        may = allowed(client);
+        known.set(client, may);
+      }
+      return may;
+    },
+    names: same ? before.policy.names : new LocalNames(namesOf(settings)),
+    cache: same ? before.policy.cache : new Cache(dns.cache),
+    upstreams,
+    without,
+  };
+}
+
+const namesOf = ({ dns, domain, machines }: DnsSettings) => [
+  ...Object.entries(dns.records).map(([name, addresses]) => ({ name, addresses })),
+  ...machines.flatMap(({ name, address }) =>
+    name === null || address === null || domain === "" ? [] : [{ name: `${name}.${domain}`.toLowerCase(), addresses: [address] }],
+  ),
+];
+
+const sources = (settings: DnsSettings, upstreams: readonly Upstream[]): string =>
+  JSON.stringify([namesOf(settings), settings.dns.cache, upstreams]);
+
+function upstreamsOf({ dns, networks, resolvConf = RESOLV_CONF }: DnsSettings): Pick<Policy, "upstreams" | "without"> {
+  if (dns.upstreams) return { upstreams: dns.upstreams, without: "" };
+  const here = listenAddresses(dns.listen, networks);
+  try {
+    // A resolver there is asked at port 53.
+    const ours = (address: string): boolean => dns.port === 53 && here.includes(address);
+    const upstreams = readResolvConf(readFileSync(resolvConf, "utf8"), ours);
+    return { upstreams, without: `${resolvConf} names no resolver but this one: give dns.upstreams` };
+  } catch (error) {
+    return { upstreams: [], without: `no dns.upstreams, and ${(error as Error).message}` };
+  }
+}
