@@ -5,6 +5,7 @@ import { builtInRules } from "@netboot6/boot";
 import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
 import { type ConsoleSettings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
+import { type DnsSettings, dnsWorker } from "@netboot6/dns";
 import { EventBus, type Running, type ServiceName, Timelines } from "@netboot6/events";
 import { type HttpSettings, httpWorker } from "@netboot6/http";
 import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
@@ -153,7 +154,7 @@ export class RunningAppliance {
 
   /** The services that the configuration turns on, in the order they start: who advertises the others comes last. */
   #compose(): Service[] {
-    const { http, tftp, networks, console: page } = this.#appliance;
+    const { dns, http, tftp, networks, console: page } = this.#appliance;
     const services: Service[] = [];
     if (page)
       services.push(
@@ -170,6 +171,15 @@ export class RunningAppliance {
           () => this.#serverState(),
           (state) => startDhcpv6(state, { emit: this.bus.emit, store: (leases, machine) => this.registry.store(leases, machine) }),
         ),
+      );
+    if (dns)
+      services.push(
+        this.#inWorker<DnsSettings>("dns", dnsWorker, () => ({
+          dns: this.#appliance.dns ?? dns,
+          networks: this.#networks,
+          domain: this.#appliance.domain,
+          machines: this.#appliance.machines,
+        })),
       );
     if (http)
       services.push(
