@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aaaa, answering, answerTo, FIRST, type Script, SECOND, silent, World } from "./test-world.ts";
+
+const NAME = "mirror.example";
+
+test("each query upstream has an id of its own, asks for recursion, AD and EDNS at 1232, and spells the name in lower case", () => {
+  const world = new World({ [FIRST]: answering() });
+  world.ask("MIRROR.example");
+  world.ask("other.example", "A", { flags: 0x110, payload: 4096, dnssecOk: true });
+  const [plain, signed] = world.asked;
+  assert.notEqual(plain?.id, signed?.id);
+  assert.equal(plain?.packet.questions[0]?.name, NAME);
+  assert.equal(plain?.bytes.readUInt16BE(2), 0x120);
+  assert.equal(signed?.bytes.readUInt16BE(2), 0x130, "CD is passed on");
+  const opts = world.asked.map(({ packet }) => packet.additionals[0]);
+  assert.deepEqual(
+    opts.map((opt) => [opt?.type, opt?.udpPayloadSize, opt?.flag_do]),
+    [
+      ["OPT", 1232, false],
+      ["OPT", 1232, true],
+    ],
+  );
+});
+
+test("an upstream that says nothing: the next within the same client's wait, and it is first from then on", () => {
+  const world = new World({ [FIRST]: silent, [SECOND]: answering(10) });
+  // The first question goes to both, to measure them.
+  assert.equal(world.ask("measured.example").bytes, null);
+  world.pass(10);
+  world.scripts[SECOND] = silent;
+  world.scripts[FIRST] = answering(10);
+  const reply = world.ask(NAME);
+  world.pass(810);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(reply.after, 810);
+  assert.deepEqual(
+    world.asked.slice(2).map(({ upstream, at }) => [upstream, at]),
+    [
+      [SECOND, 10],
+      [FIRST, 810],
+    ],
+  );
+  world.ask("later.example");
+  assert.equal(world.asked.at(-1)?.upstream, FIRST);
+});
+
+test("an upstream that refuses connections costs no wait", () => {
+  const refused: Script = (_, __, fail) => fail("connection refused");
+  const world = new World({ [FIRST]: answering(10), [SECOND]: answering(10) });
+  world.ask("measured.example");
+  world.pass(10);
+  world.scripts[FIRST] = refused;
+  const reply = world.ask(NAME);
+  world.pass(20);
+  assert.equal(reply.after, 10);
+});
+
+test("a lost query is asked again from another port with another id; an answer to the first is taken as well", () => {
+  let count = 0;
+  const world = new World({ [FIRST]: (asked, tell, fail) => ++count === 2 && answering(0)(asked, tell, fail) });
+  const reply = world.ask(NAME);
+  world.pass(800);
+  assert.equal(reply.after, 800);
+  assert.equal(new Set(world.asked.map(({ id }) => id)).size, 2);
+
+  const slow = new World({ [FIRST]: answering(1200) });
+  const late = slow.ask(NAME);
+  slow.pass(1200);
+  assert.equal(late.after, 1200);
+  assert.equal(slow.asked.length, 2);
+});
+
+test("all dead: SERVFAIL within 5 s with the reason, an event when one is down, and when it is up", () => {
+  const world = new World({ [FIRST]: silent, [SECOND]: silent });
+  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+  world.pass(4_999);
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+  assert.match(reply.bytes?.toString("latin1") ?? "", /no upstream answered within 4\.8 s/);
+  const down = world.of("dns.upstream").map(({ upstream, state }) => `${upstream} ${state}`);
+  assert.deepEqual(down.toSorted(), [`${FIRST} down`, `${SECOND} down`]);
+  assert.equal(world.of("dns.answered").at(-1)?.from, "failed");
+  assert.ok(
+    world.asked.every(({ open }) => !open),
+    "no port is left open",
+  );
+  assert.equal(world.pending, 0, "and no timer");
+
+  world.scripts[SECOND] = answering(10);
+  world.pass(2_000);
+  const again = world.ask(NAME);
+  world.pass(10);
+  assert.equal(again.text, "NOERROR 2001:db8::80 (300)", "one that is back is found by the next question");
+  assert.deepEqual(world.of("dns.upstream").at(-1), { type: "dns.upstream", upstream: SECOND, state: "up", why: "it answers in 10 ms" });
+});
+
+test("all refuse: SERVFAIL at once", () => {
+  const world = new World({ [FIRST]: (_, __, fail) => fail("connection refused: no resolver runs there") });
+  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+  world.pass(1);
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+  assert.match(reply.bytes?.toString("latin1") ?? "", /connection refused/);
+});
+
+test("no upstream at all: SERVFAIL with the reason", () => {
+  const world = new World({}, { without: "/etc/resolv.conf names no resolver" });
+  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+  assert.match(reply.bytes?.toString("latin1") ?? "", /names no resolver/);
+});
+
+test("a false id, another question, a query or rubbish are no answer: they are counted, and the true one is awaited", () => {
+  const forging: Script = (asked, tell, fail) => {
+    const forged = answerTo(asked, { answers: [aaaa(NAME, "2001:db8:bad::1")] });
+    const otherId = Buffer.from(forged);
+    otherId.writeUInt16BE(asked.id ^ 1, 0);
+    tell(otherId);
+    tell(answerTo(asked, { questions: [{ name: "other.example", type: "AAAA" }], answers: [aaaa(NAME, "2001:db8:bad::1")] }));
+    tell(answerTo(asked, { questions: [{ name: NAME, type: "A" }], answers: [aaaa(NAME, "2001:db8:bad::1")] }));
+    tell(answerTo(asked, { questions: [], answers: [aaaa(NAME, "2001:db8:bad::1")] }));
+    tell(asked.bytes);
+    tell(forged.subarray(0, 11));
+    answering(50)(asked, tell, fail);
+  };
+  const world = new World({ [FIRST]: forging });
+  const reply = world.ask(NAME);
+  world.pass(2_000);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(reply.after, 50);
+  assert.deepEqual(
+    world.of("wire.dropped").map(({ why, count }) => [why, count]),
+    [["an answer that matches no query", 6]],
+  );
+});
+
+test("who floods us with guesses is left behind by TCP", () => {
+  const flooded: Script = (asked, tell, fail) => {
+    if (asked.overTcp) return answering(5)(asked, tell, fail);
+    for (let guess = 1; guess <= 10; guess++) tell(Buffer.concat([Buffer.of(0xff, guess), asked.bytes.subarray(2)]), guess);
+  };
+  const world = new World({ [FIRST]: flooded });
+  const reply = world.ask(NAME);
+  world.pass(15);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+});
+
+test("a truncated answer is asked for again by TCP", () => {
+  const truncating: Script = (asked, tell, fail) =>
+    asked.overTcp ? answering(20)(asked, tell, fail) : tell(answerTo(asked, { flags: 0x380 }), 10);
+  const world = new World({ [FIRST]: truncating });
+  const reply = world.ask(NAME);
+  world.pass(30);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  assert.deepEqual(
+    world.asked.map(({ overTcp, open }) => [overTcp, open]),
+    [
+      [false, false],
+      [true, false],
+    ],
+  );
+});
+
+test("an upstream that knows no EDNS is asked without", () => {
+  const old: Script = (asked, tell, fail) => {
+    const hasOpt = asked.packet.additionals.length > 0;
+    // As servers of old answer: a header alone.
+    if (hasOpt) tell(Buffer.concat([asked.bytes.subarray(0, 2), Buffer.of(0x80, 0x01, 0, 0, 0, 0, 0, 0, 0, 0)]));
+    else answering(0)(asked, tell, fail);
+  };
+  const world = new World({ [FIRST]: old });
+  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+  world.pass(1);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  world.ask("second.example");
+  assert.equal(world.asked.length, 3, "and is remembered");
+});
+
+test("SERVFAIL or REFUSED of one upstream: the next is asked at once", () => {
+  for (const rcodeNumber of [2, 5]) {
+    const world = new World({ [FIRST]: answering(5), [SECOND]: answering(10) });
+    world.ask("measured.example");
+    world.pass(10);
+    world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber }), 1);
+    const reply = world.ask(NAME);
+    world.pass(11);
+    assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+    assert.equal(reply.after, 11);
+  }
+});
+
+test("SERVFAIL of all: the client gets it with the upstream's own reason (RFC 8914)", () => {
+  const bogus = { code: 15, data: Buffer.from("\0\x06bogus signature", "latin1") };
+  const world = new World({
+    [FIRST]: (asked, tell) =>
+      tell(
+        answerTo(asked, { rcodeNumber: 2, additionals: [{ name: ".", type: "OPT", udpPayloadSize: 1232, flags: 0, options: [bogus] }] }),
+      ),
+  });
+  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+  world.pass(1);
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+  assert.match(reply.bytes?.toString("latin1") ?? "", /bogus signature/);
+});
+
+test("a malformed answer is no answer", () => {
+  const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { answers: [aaaa(NAME)] }).subarray(0, -20)) });
+  const reply = world.ask(NAME);
+  world.pass(1);
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+});
+
+test("the slower upstream is measured now and then beside the first choice, and takes its place when it is the faster", () => {
+  const world = new World({ [FIRST]: answering(50), [SECOND]: answering(100) });
+  world.ask("0.example");
+  world.pass(200);
+  world.ask("1.example");
+  assert.equal(world.asked.length, 3, "one question, one upstream");
+  assert.equal(world.asked[2]?.upstream, FIRST);
+  world.scripts[SECOND] = answering(5);
+  for (let minute = 2; minute < 6; minute++) {
+    world.pass(61_000);
+    world.ask(`${minute}.example`);
+    world.pass(200);
+  }
+  world.ask("last.example");
+  assert.equal(world.asked.at(-1)?.upstream, SECOND);
+});
