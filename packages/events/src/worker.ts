@@ -16,6 +16,7 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
   let dropped = 0;
   let flushing: NodeJS.Timeout | null = null;
   const flush = (): void => {
+    if (flushing) clearTimeout(flushing);
     flushing = null;
     if (queue.length > 0 || dropped > 0) say({ say: "events", events: queue, dropped });
     queue = [];
@@ -39,6 +40,7 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
           reject(new Error(`the main thread did not answer "${question.ask}" within ${deadline} ms`));
         }, deadline);
         asked.set(id, { resolve, reject, timer });
+        flush(); // what happened before the question is told before it
         say({ say: "ask", id, question });
       });
     },
@@ -62,7 +64,6 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
       say({ say: "reloaded", id: message.id, ...(error === undefined ? {} : { error }) });
     } else if (message.say === "stop") {
       await running?.stop();
-      if (flushing) clearTimeout(flushing);
       flush();
       say({ say: "stopped" });
       port.close();

@@ -2,5 +2,6 @@ export * from "./appliance.ts";
 export * from "./machine.ts";
 export * from "./namespace.ts";
 export * from "./requirements.ts";
+export * from "./simulated-rack.ts";
 export * from "./uefi-variables.ts";
 export * from "./vlan.ts";

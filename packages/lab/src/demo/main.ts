@@ -5,6 +5,7 @@ import { STAGES } from "@netboot6/events";
 import { Command, InvalidArgumentError } from "commander";
 import { Appliance, BOOT_ASSETS } from "../appliance.ts";
 import { Machine } from "../machine.ts";
+import { SimulatedRack } from "../simulated-rack.ts";
 import { ProvisioningVlan } from "../vlan.ts";
 import { DemoView, type Watched } from "./view.ts";
 
@@ -25,6 +26,9 @@ const options = new Command("demo")
   .option("--seconds <n>", "give up after so long", number, 420)
   .parse()
   .opts<Options>();
+
+/** The waits of real machines, shortened to a tenth. */
+const SIMULATED_PACE = 0.1;
 
 const terminal = process.stdout.isTTY === true && process.stdin.isTTY === true;
 const view = new DemoView(terminal);
@@ -79,11 +83,11 @@ async function run(): Promise<void> {
 
   const started = Date.now();
   const gone = options.simulated ? simulate() : powerOn();
-  while (!ended && Date.now() - started < options.seconds * 1000 && machines.some(({ id }) => view.stages(id).at(-1)?.name !== "done")) {
+  while (!ended && Date.now() - started < options.seconds * 1000 && machines.some(({ id }) => !view.isDone(id))) {
     const failed = await Promise.race([gone, new Promise<null>((resolve) => setTimeout(() => resolve(null), 100))]);
     if (failed) throw new Error(failed);
   }
-  const come = machines.filter(({ id }) => view.stages(id).at(-1)?.name === "done");
+  const come = machines.filter(({ id }) => view.isDone(id));
   view.footer = come.length === machines.length ? summary() : shortfall();
   if (terminal) await lookAround();
   await end(come.length === machines.length ? 0 : 1);
@@ -102,8 +106,19 @@ function powerOn(): Promise<string> {
   );
 }
 
-function simulate(): Promise<string> {
-  throw new Error("the simulator is not here yet");
+/** Switches simulated machines on; resolves only where one of them does not come all the way. */
+async function simulate(): Promise<string> {
+  const rack = new SimulatedRack(vlan, {
+    machines: machines.map(({ id, mac, uuid }) => ({ name: id, mac, uuid })),
+    pace: SIMULATED_PACE,
+    onStep: ({ at, machine: name, step, detail }) => {
+      const machine = machines.find(({ id }) => id === name);
+      if (machine && step === "power-on") machine.poweredOn = at;
+      if (step === "failed") view.say(`  ! ${name} stopped: ${detail}`);
+    },
+  });
+  if ((await rack.exit) === 0) return new Promise(() => {});
+  return `the simulator ended early: ${rack.failures.slice(0, 3).join("; ")}${rack.errors}`;
 }
 
 function summary(): string {
@@ -116,7 +131,7 @@ function summary(): string {
 }
 
 function shortfall(): string {
-  const short = machines.filter(({ id }) => view.stages(id).at(-1)?.name !== "done");
+  const short = machines.filter(({ id }) => !view.isDone(id));
   const first = short[0];
   const last = first && view.stages(first.id).at(-1);
   const label = STAGES.find(({ name }) => name === last?.name)?.label ?? "nothing heard of it";
@@ -125,7 +140,7 @@ function shortfall(): string {
 
 /** Stays up until q or Ctrl-C. */
 async function lookAround(): Promise<void> {
-  view.footer = `${machines.every(({ id }) => view.stages(id).at(-1)?.name === "done") ? summary() : shortfall()}
+  view.footer = `${machines.every(({ id }) => view.isDone(id)) ? summary() : shortfall()}
 Look around: ip netns exec ${vlan.server.name} curl -s 'http://[::1]:8067/api/v1/machines/${machines[0]?.id}/timeline'
 q or Ctrl-C ends it and removes everything.`;
   process.stdin.setRawMode(true).resume();

@@ -65,6 +65,10 @@ export class DemoView {
     return this.timelines.get(id)?.boots.at(-1)?.stages ?? [];
   }
 
+  isDone(id: string): boolean {
+    return this.stages(id).some(({ name }) => name === "done");
+  }
+
   #redraw(): void {
     const lines = this.#machines.size === 1 ? [...this.#machines.values()].flatMap((machine) => this.#whole(machine)) : this.#rack();
     this.#draw([...lines, "", this.#footer].join("\n"));
