@@ -118,7 +118,7 @@ describe("clients", () => {
     const { stdout, stderr } = await apart(
       client,
       `mkdir -p /run/dhcpcd; printf '#!/bin/sh\\nenv | grep -E "^(new_dhcp6|reason|nd1)" >>/run/env\\nexit 0\\n' >/run/script; chmod +x /run/script; ip link set eth0 up
-       timeout 12 dhcpcd -6 -B -c /run/script eth0 || true; cat /run/env; ip -6 addr show eth0`,
+       timeout 20 dhcpcd -6 -B -c /run/script eth0 & pid=$!; for i in $(seq 120); do grep -qs new_dhcp6_name_servers /run/env && break; sleep 0.1; done; cat /run/env; ip -6 addr show eth0; kill $pid`,
     );
     assert.match(stdout, /new_dhcp6_name_servers=2001:db8:0:1::1/, stderr);
     assert.match(stdout, /inet6 2001:db8:0:1:/);
@@ -128,10 +128,10 @@ describe("clients", () => {
     const client = makeClient();
     const { stdout, stderr } = await apart(
       client,
-      `mkdir -p /run/systemd/netif /run/systemd/network /run/dbus /run/udev; chown -R systemd-network /run/systemd/netif
-       printf '[Match]\\nName=eth0\\n[Network]\\nIPv6AcceptRA=yes\\nLinkLocalAddressing=ipv6\\n' >/run/systemd/network/a.network
+      `mkdir -p /run/systemd/netif /run/systemd/network /run/dbus /run/udev; chown -R systemd-network:systemd-network /run/systemd/netif
+       printf '[Match]\\nName=eth0\\n[Network]\\nIPv6AcceptRA=yes\\nLinkLocalAddressing=ipv6\\n[IPv6AcceptRA]\\nUseDomains=yes\\n' >/run/systemd/network/a.network
        mount -o remount,ro,bind /sys 2>/dev/null || mount -o remount,ro /sys
-       timeout 10 /lib/systemd/systemd-networkd || true; cat /run/systemd/netif/links/*; ip -6 addr show eth0`,
+       timeout 20 /lib/systemd/systemd-networkd & pid=$!; for i in $(seq 100); do grep -qs "^DNS=." /run/systemd/netif/links/* && break; sleep 0.1; done; cat /run/systemd/netif/links/*; ip -6 addr show eth0; kill $pid`,
     );
     assert.match(stdout, /^DNS=.*2001:db8:0:1::1/m, stderr);
     assert.match(stdout, /DOMAINS=.*rack\.example/);
