@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { formatAddress } from "../address.ts";
+import { readClientFacts } from "./client.ts";
+import { readDuid } from "./duid.ts";
+import { decodeMessage, decodeOptions, encodeMessage, encodeOptions, isRelayMessage, type Message } from "./message.ts";
+import * as o from "./options.ts";
+
+const u16 = fc.nat(0xffff);
+const u32 = fc.nat(0xffffffff);
+const address = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => formatAddress(bytes));
+const option = fc.record({ code: u16, data: fc.uint8Array({ maxLength: 60 }) });
+const options = fc.array(option, { maxLength: 6 });
+const text = fc.string({ unit: "grapheme-ascii", maxLength: 20 });
+
+function ok<T>(decoded: { ok: true; value: T } | { ok: false; why: string }): T {
+  assert.ok(decoded.ok);
+  return decoded.value;
+}
+/** Views into a larger buffer compare by content. */
+const plain = <T>(value: T): unknown =>
+  JSON.parse(JSON.stringify(value, (_, inner) => (inner instanceof Uint8Array ? Buffer.from(inner).toString("hex") : inner)));
+const same = (a: unknown, b: unknown): void => assert.deepEqual(plain(a), plain(b));
+
+test("messages survive their round trip, unknown options byte for byte", () => {
+  const message: fc.Arbitrary<Message> = fc.oneof(
+    fc.record({ type: fc.integer({ min: 1, max: 11 }), transactionId: fc.nat(0xffffff), options }),
+    fc.record({
+      type: fc.constantFrom(12 as const, 13 as const),
+      hopCount: fc.nat(255),
+      linkAddress: address,
+      peerAddress: address,
+      options,
+    }),
+  );
+  fc.assert(fc.property(message, (value) => same(ok(decodeMessage(encodeMessage(value))), value)));
+});
+
+test("options with structure survive their round trip", () => {
+  fc.assert(
+    fc.property(u32, u32, u32, options, address, (iaid, t1, t2, inner, value) => {
+      same(ok(o.decodeIa(o.encodeIa({ iaid, t1, t2, options: inner }))), { iaid, t1, t2, options: inner });
+      same(ok(o.decodeIaAddress(o.encodeIaAddress({ address: value, preferred: t1, valid: t2, options: inner }))), {
+        address: value,
+        preferred: t1,
+        valid: t2,
+        options: inner,
+      });
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(u16), fc.array(address), fc.array(text), u32, (numbers, addresses, texts, enterprise) => {
+      assert.deepEqual(ok(o.decodeU16List(o.encodeU16List(numbers))), numbers);
+      assert.deepEqual(ok(o.decodeAddresses(o.encodeAddresses(addresses))), addresses);
+      assert.deepEqual(o.decodeTexts(o.encodeTexts(texts))?.map(String), texts);
+      assert.deepEqual(ok(o.decodeVendorClass(o.encodeVendorClass({ enterprise, classes: texts }))), { enterprise, classes: texts });
+    }),
+  );
+  const label = fc.stringMatching(/^[a-z0-9-]{1,20}$/);
+  fc.assert(
+    fc.property(fc.array(fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."))), (names) =>
+      assert.deepEqual(ok(o.decodeDomains(o.encodeDomains(names))), names),
+    ),
+  );
+  assert.deepEqual(ok(o.decodeStatus(o.encodeStatus(2, "none free"))), { code: 2, text: "none free" });
+});
+
+test("100,000 mutated client messages never make a decoder throw, and what is decoded can be encoded", () => {
+  const samples = join(import.meta.dirname, "../../../dhcpv6/samples");
+  const originals = readdirSync(samples, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".hex"))
+    .map((name) => Buffer.from(readFileSync(join(samples, name), "latin1").trim(), "hex"));
+  assert.ok(originals.length > 60);
+  let seed = 1;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff; // a fixed sequence: a failure can be repeated
+    return (seed >>> 8) % below;
+  };
+  let refused = 0;
+  for (let i = 0; i < 100_000; i++) {
+    const original = originals[random(originals.length)] as Buffer;
+    let bytes = Uint8Array.from(original);
+    for (let n = random(4); n >= 0; n--) bytes[random(bytes.length)] = random(256);
+    if (random(4) === 0) bytes = bytes.subarray(0, random(bytes.length + 1));
+    const message = decodeMessage(bytes);
+    if (!message.ok) {
+      refused++;
+      continue;
+    }
+    assert.deepEqual(Buffer.from(encodeMessage(message.value)), Buffer.from(bytes));
+    if (!isRelayMessage(message.value)) readClientFacts(message.value);
+    for (const { data } of message.value.options) {
+      decodeOptions(data);
+      o.decodeIa(data);
+      o.decodeDomains(data);
+      o.decodeUserClasses(data);
+      readDuid(data);
+    }
+  }
+  assert.ok(refused > 1000 && refused < 90_000, `${refused} were refused`);
+});
+
+test("user classes: with lengths, and as one raw text where the lengths do not add up", () => {
+  assert.deepEqual(o.decodeUserClasses(Buffer.from("000469505845", "hex")), ["iPXE"]);
+  assert.deepEqual(o.decodeUserClasses(Buffer.from("iPXE")), ["iPXE"]);
+});
+
+test("DUIDs tell their MAC or UUID; EDK2's UUID in SMBIOS order is told in both", () => {
+  assert.deepEqual(readDuid(Buffer.from("0004443322116655887799aabbccddeeff00", "hex")).uuids, [
+    "44332211-6655-8877-99aa-bbccddeeff00",
+    "11223344-5566-7788-99aa-bbccddeeff00",
+  ]);
+  assert.equal(readDuid(Buffer.from("0001000131dd31dc5254000b0001", "hex")).mac, "52:54:00:0b:00:01");
+  assert.equal(readDuid(Buffer.from("000300015254000b0001", "hex")).mac, "52:54:00:0b:00:01");
+  assert.deepEqual(readDuid(Buffer.from("00020000ab1100", "hex")), { kind: "EN" });
+  assert.deepEqual(readDuid(new Uint8Array()), { kind: "unknown" });
+});
+
+test("malformed options are refused: their RFC's least lengths", () => {
+  const facts = (hex: string) => readClientFacts({ type: 1, transactionId: 1, options: ok(decodeOptions(Buffer.from(hex, "hex"))) });
+  for (const [hex, why] of [
+    ["0003000b0000000000000000000000", /12 are the least/],
+    ["0003001f0000000000000000000000000005000f000000000000000000000000000000", /24 are the least/],
+    ["0001000100", /DUID of 1/],
+    ["000600030017ff", /option request/],
+    ["0008000100", /elapsed time/],
+    ["003d000107", /client architecture/],
+    ["001000020000", /vendor class/],
+  ] as const) {
+    const read = facts(hex);
+    assert.ok(!read.ok, hex);
+    assert.match(read.why, why);
+  }
+  assert.equal(decodeMessage(new Uint8Array()).ok, false);
+  assert.equal(decodeMessage(Uint8Array.of(12, 0, 0)).ok, false);
+  assert.equal(encodeOptions([]).length, 0);
+});
