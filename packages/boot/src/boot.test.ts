@@ -1,0 +1,146 @@
+/** Kinds of client, rules, templates and scripts. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BootRule, Profile } from "@netboot6/config";
+import { clientKind } from "./client-kind.ts";
+import { type BootAsker, builtInRules, chooseRule } from "./rules.ts";
+import { autoexecScript, type BootState, bootScript, errorScript } from "./script.ts";
+import { compileTemplate, TemplateError, type TemplateValues } from "./templates.ts";
+
+const values: TemplateValues = {
+  http: "http://[2001:db8:0:1::1]",
+  tftp: "tftp://[2001:db8:0:1::1]",
+  site: "rack-lab",
+  domain: "rack.example",
+  machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "2001:db8:0:1::5", vars: { disk: "/dev/sda" } },
+  network: { name: "provisioning", prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" },
+  done: null,
+};
+const state = (profile: Profile, more: Partial<BootState> = {}): BootState => ({
+  values,
+  machine: "node-01",
+  network: "provisioning",
+  profileName: "p",
+  profile,
+  installed: false,
+  why: "",
+  ...more,
+});
+const debian: Profile = {
+  kind: "kernel",
+  kernel: { any: "debian-12/linux" },
+  initrd: [{ any: "a/i.gz" }, { any: "http://mirror/b.gz" }],
+  cmdline: "auto=true disk={{ machine.vars.disk }}",
+  once: true,
+  bootProgram: "ipxe",
+};
+
+const vendor = (text: string) => ({ enterprise: 343, classes: [text] });
+
+test("what a client is follows from its user class first, then its vendor class, then its architecture", () => {
+  const kind = (userClasses: string[], text: string | null, architectures: number[]) =>
+    clientKind({ userClasses, vendorClass: text === null ? null : vendor(text), architectures });
+  assert.equal(kind(["iPXE"], "PXEClient:Arch:00007:UNDI:003010", [7]), "ipxe");
+  assert.equal(kind([], "HTTPClient:Arch:00016:UNDI:003000", [16]), "firmware-http");
+  assert.equal(kind([], "PXEClient:Arch:00007:UNDI:003000", [7]), "firmware-pxe");
+  assert.equal(kind([], null, [11]), "firmware-pxe");
+  assert.equal(kind([], null, []), "system");
+});
+
+const asker = (architectures: number[], userClasses: string[] = []): BootAsker => ({
+  facts: { userClasses, vendorClass: null, architectures },
+  mac: "52:54:00:0b:00:01",
+  uuid: null,
+  network: "provisioning",
+});
+
+test("the built-in rules: a boot program only where its file is there; iPXE its script before all", () => {
+  const all = builtInRules(() => true);
+  const url = (architectures: number[], userClasses?: string[]) => chooseRule(all, asker(architectures, userClasses)).rule?.url ?? null;
+  assert.equal(url([7], ["iPXE"]), "{{ http }}/boot.ipxe");
+  assert.equal(url([16]), "{{ http }}/ipxe/x86_64/ipxe.efi");
+  assert.equal(url([19]), "{{ http }}/ipxe/arm64/ipxe.efi");
+  assert.equal(url([7]), "{{ tftp }}/ipxe/x86_64/ipxe.efi");
+  assert.equal(url([9]), "{{ tftp }}/ipxe/x86_64/ipxe.efi");
+  assert.equal(url([11]), "{{ tftp }}/ipxe/arm64/ipxe.efi");
+  assert.equal(url([6]), null);
+  assert.equal(
+    chooseRule(
+      builtInRules((path) => path.includes("x86_64")),
+      asker([19]),
+    ).rule,
+    null,
+  );
+  assert.match(chooseRule(all, asker([6])).why, /no boot rule for architecture 6, no user class/);
+});
+
+test("rules: the first that matches wins; a client's architectures are tried in its order", () => {
+  const any = { userClass: null, vendorClass: null, arch: null, mac: null, uuid: null, network: null, params: [] };
+  const rules: BootRule[] = [
+    { ...any, arch: [7], mac: "52:54:00:0b:00:02", url: "other-mac" },
+    { ...any, arch: [7], network: "elsewhere", url: "other-network" },
+    { ...any, arch: [7, 9], url: "seven" },
+    { ...any, arch: [16], url: "sixteen" },
+  ];
+  assert.equal(chooseRule(rules, asker([7])).rule?.url, "seven");
+  assert.equal(chooseRule(rules, asker([16, 7])).rule?.url, "sixteen");
+  assert.equal(chooseRule(rules, asker([6, 7])).rule?.url, "seven");
+  assert.match(chooseRule(rules, asker([7])).why, /boot rule 3 \(arch 7,9\)/);
+});
+
+test("templates: an unknown name is an error with line and column, never an empty text", () => {
+  assert.equal(compileTemplate("a {{ machine.vars.disk }} b", "t")(values), "a /dev/sda b");
+  assert.throws(
+    () => compileTemplate("one\n  {{ machine.nmae }}", "preseed/x.cfg")(values),
+    (error: Error) => error instanceof TemplateError && /^preseed\/x\.cfg:2:\d+: .*nmae/.test(error.message),
+  );
+  assert.throws(() => compileTemplate("{{ done }}", "t")(values), /done/);
+  assert.throws(() => compileTemplate("{{ http | nofilter }}", "t")(values), TemplateError);
+  assert.throws(() => compileTemplate("{% if %}", "t"), TemplateError);
+  assert.throws(() => compileTemplate("{{ machine.constructor }}", "t")(values), TemplateError);
+});
+
+test("templates: a control character in a value would be another command: it is an error", () => {
+  const evil = { ...values, machine: { ...values.machine, vars: { disk: "sda\nchain http://evil/" } } };
+  assert.throws(() => compileTemplate("{{ machine.vars.disk }}", "t")(evil), /machine\.vars\.disk has a control character/);
+});
+
+test("a kernel profile's script", () => {
+  assert.equal(
+    bootScript(state(debian)),
+    `#!ipxe
+echo netboot6: node-01, profile p
+kernel http://[2001:db8:0:1::1]/debian-12/linux initrd=initrd0 initrd=initrd1 auto=true disk=/dev/sda || goto failed
+initrd --name initrd0 http://[2001:db8:0:1::1]/a/i.gz || goto failed
+initrd --name initrd1 http://mirror/b.gz || goto failed
+boot || goto failed
+:failed
+echo netboot6: node-01 could not load profile p: trying again in 30 s
+sleep 30
+chain --replace http://[2001:db8:0:1::1]/boot.ipxe
+`,
+  );
+});
+
+test("a kernel for each architecture is chosen by iPXE's own", () => {
+  const script = bootScript(state({ ...debian, kernel: { x64: "a/linux", arm64: "b/linux" }, initrd: [] }));
+  assert.match(script, /iseq \$\{buildarch\} x86_64 && kernel \S+\/a\/linux /);
+  assert.match(script, /iseq \$\{buildarch\} arm64 && kernel \S+\/b\/linux /);
+});
+
+test("disk, wait and installed machines", () => {
+  for (const script of [bootScript(state({ kind: "disk" })), bootScript(state(debian, { installed: true }))]) {
+    assert.match(script, /iseq \$\{platform\} efi && exit 1 \|\|\n/);
+    assert.doesNotMatch(script, /kernel/);
+  }
+  assert.match(bootScript(state({ kind: "wait", poll: 45 })), /sleep 45\nchain --replace http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe\n$/);
+});
+
+test("autoexec.ipxe configures IPv6 and goes to the script; an error's script can be printed", () => {
+  assert.match(
+    autoexecScript(values),
+    /^#!ipxe\nifconf --configurator ipv6 \|\| goto failed\nchain http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe/,
+  );
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE's variables
+  assert.equal(errorScript("bad\n${net0/mac}").split("\n")[1], "echo netboot6: bad $ {net0/mac}");
+});

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { BootFiles, type Found, readClaims } from "./files.ts";
+import type { BootState } from "./script.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "netboot6-files-"));
+const root = join(dir, "boot-assets");
+after(() => rmSync(dir, { recursive: true }));
+mkdirSync(join(root, "ipxe"), { recursive: true });
+mkdirSync(join(root, "preseed"));
+mkdirSync(join(root, ".hidden"));
+writeFileSync(join(dir, "secret"), "secret");
+writeFileSync(join(root, ".hidden", "f"), "hidden");
+writeFileSync(join(root, "ipxe", "ipxe.efi"), "MZ");
+writeFileSync(join(root, "preseed", "a.cfg"), "host {{ machine.name }}\n");
+writeFileSync(join(root, "preseed", "bad.cfg"), "x\n{{ nothing }}\n");
+writeFileSync(join(root, "own.ipxe"), "#!ipxe\necho {{ machine.name }}\n");
+symlinkSync(join(dir, "secret"), join(root, "out"));
+symlinkSync(join(root, "ipxe", "ipxe.efi"), join(root, "in.efi"));
+
+const state: BootState = {
+  values: {
+    http: "http://[::1]",
+    tftp: null,
+    site: "s",
+    domain: "",
+    machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
+    network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
+    done: null,
+  },
+  machine: "node-01",
+  network: "n",
+  profileName: "wait",
+  profile: { kind: "wait", poll: 30 },
+  installed: false,
+  why: "",
+};
+let answer: BootState = state;
+const files = new BootFiles({ root, templates: ["*.ipxe", "preseed/*.cfg"] }, async () => answer);
+const find = (path: string): Promise<Found> => files.find(path, "2001:db8::5");
+const text = async (path: string): Promise<string> => {
+  const found = await find(path);
+  assert.ok(found.kind === "text", JSON.stringify(found));
+  return found.body.toString();
+};
+
+test("files as they are, rendered files, and double slashes taken as one", async () => {
+  assert.equal((await find("/ipxe/ipxe.efi")).kind, "file");
+  assert.equal((await find("ipxe//ipxe.efi")).kind, "file");
+  assert.equal((await find("/in.efi")).kind, "file", "a symlink that stays inside");
+  assert.equal((await find("/ipxe")).kind, "directory");
+  assert.equal(await text("/preseed/a.cfg"), "host node-01\n");
+});
+
+test("nothing outside of the root, no dot files, no NUL: missing", async () => {
+  for (const path of [
+    "/../secret",
+    "/ipxe/../../secret",
+    "/out",
+    "/.hidden/f",
+    "/ipxe/./ipxe.efi",
+    "/ipxe\\ipxe.efi",
+    "/ipxe/ipxe.efi\0",
+    "/nothing",
+    "/..",
+    "/ipxe/ipxe.efi/x",
+  ])
+    assert.equal((await find(path)).kind, "missing", path);
+});
+
+test("a template that is wrong is never half served: it says where", async () => {
+  const found = await find("/preseed/bad.cfg");
+  assert.ok(found.kind === "broken");
+  assert.match(found.body.toString(), /^preseed\/bad\.cfg:2:\d+: /);
+});
+
+test("boot.ipxe is made where there is none, or rendered with {{ script }}; a profile's own script takes its place", async (t) => {
+  assert.match(await text("/boot.ipxe"), /^#!ipxe\n.*wait/);
+  writeFileSync(join(root, "boot.ipxe"), "#!ipxe\necho mine\n{{ script }}\n");
+  t.after(() => {
+    answer = state;
+  });
+  assert.match(await text("/boot.ipxe"), /^#!ipxe\necho mine\necho netboot6: node-01, profile wait\n/);
+  answer = { ...state, profile: { kind: "script", script: "own.ipxe", once: true, bootProgram: "ipxe" } };
+  assert.equal(await text("/boot.ipxe"), "#!ipxe\necho node-01\n");
+  answer = { ...state, profile: { kind: "script", script: "missing.ipxe", once: true, bootProgram: "ipxe" } };
+  const broken = await find("/boot.ipxe");
+  assert.ok(broken.kind === "broken" && broken.body.toString().startsWith("#!ipxe\necho netboot6: "));
+});
+
+test("autoexec.ipxe is made in every folder that is there, and nowhere else", async () => {
+  assert.match(await text("/ipxe/autoexec.ipxe"), /^#!ipxe\nifconf/);
+  assert.equal((await find("/nowhere/autoexec.ipxe")).kind, "missing");
+});
+
+test("claims of a query are read only where they are well formed", () => {
+  assert.deepEqual(readClaims(new URLSearchParams("mac=52%3A54%3A00%3A0B%3A00%3A01&uuid=11223344-5566-7788-99AA-bbccddeeff00")), {
+    mac: "52:54:00:0b:00:01",
+    uuid: "11223344-5566-7788-99aa-bbccddeeff00",
+  });
+  assert.deepEqual(readClaims(new URLSearchParams("mac=x&uuid=y")), {});
+});
