@@ -135,7 +135,6 @@ export class Machines {
     if (machine.boot.token !== null) this.#idByToken.set(machine.boot.token, machine.id);
   }
 
-
   /** A configured machine keeps to the MACs that its entry names, if it names any. */
   #mayOwn(machine: Machine, mac: Mac): boolean {
     const config = this.config(machine.id);

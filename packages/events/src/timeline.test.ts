@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EventBus } from "./bus.ts";
+import { Timelines } from "./timeline.ts";
+import type { EventBody } from "./types.ts";
+
+/** A stream with one reader, and a clock that moves a second with each event. */
+function stream(): { timelines: Timelines; emit: (body: EventBody) => void } {
+  let now = 0;
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({ machine: "node-01" }),
+    () => (now += 1000),
+  );
+  bus.subscribe(timelines.read);
+  return { timelines, emit: bus.emit };
+}
+
+const client = "2001:db8::5";
+const dhcp = (message: string, answer: string, clientKind: string): EventBody => ({
+  type: "dhcpv6.answered",
+  message,
+  answer,
+  clientKind,
+  duid: "00",
+  addresses: [],
+  why: ["a reason"],
+  client,
+});
+const got = (path: string, userAgent: string, status = 200): EventBody => ({
+  type: "http.finished",
+  id: 1,
+  method: "GET",
+  path,
+  status,
+  sent: 5,
+  size: 5,
+  seconds: 0.5,
+  userAgent,
+  complete: true,
+  client,
+});
+const rendered = (path: string): EventBody => ({ type: "machine.rendered", path, profile: "p", why: "w", client });
+
+const BOOT: EventBody[] = [
+  dhcp("Solicit", "Advertise", "firmware-http"),
+  dhcp("Request", "Reply", "firmware-http"),
+  dhcp("Information-request", "Reply", "system"),
+  got("/ipxe/x86_64/ipxe.efi", "UefiHttpBoot/1.0"),
+  rendered("/ipxe/x86_64/autoexec.ipxe"),
+  dhcp("Information-request", "Reply", "ipxe"),
+  rendered("/boot.ipxe"),
+  { type: "http.started", id: 2, path: "/d/linux", size: 5, userAgent: "iPXE/1", client },
+  got("/d/linux", "iPXE/1"),
+  { type: "http.started", id: 3, path: "/d/initrd.gz", size: 10, userAgent: "iPXE/1", client },
+  { type: "http.progress", id: 3, path: "/d/initrd.gz", sent: 4, size: 10, client },
+  got("/d/initrd.gz", "iPXE/1"),
+  dhcp("Information-request", "Reply", "system"),
+  rendered("/preseed/x.cfg"),
+  { type: "machine.done", profile: "p", client },
+];
+
+test("a whole boot falls into its stages, in their order", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT) emit(event);
+  const [boot, ...others] = timelines.get("node-01")?.boots ?? [];
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    boot?.stages.map(({ name }) => name),
+    ["firmware", "program", "ipxe", "script", "kernel", "initrd", "installer", "answers", "done"],
+  );
+  assert.ok(boot?.stages.every(({ endedAt, failed }) => endedAt !== null && failed === null));
+  assert.deepEqual(boot?.entries[0]?.why, ["a reason"]);
+});
+
+test("a firmware's Solicit after that is another boot; its repetition is not", () => {
+  const { timelines, emit } = stream();
+  emit(dhcp("Solicit", "Advertise", "firmware-http"));
+  emit(dhcp("Solicit", "Advertise", "firmware-http"));
+  assert.equal(timelines.get("node-01")?.boots.length, 1);
+  assert.equal(timelines.get("node-01")?.boots[0]?.stages[0]?.attempts, 2);
+  for (const event of BOOT.slice(1)) emit(event);
+  emit(dhcp("Solicit", "Advertise", "firmware-pxe"));
+  assert.equal(timelines.get("node-01")?.boots.length, 2);
+});
+
+test("a file that is missing fails its stage, and progress is seen while it loads", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT.slice(0, 7)) emit(event);
+  emit(got("/d/linux", "iPXE/1", 404));
+  const failed = timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  assert.equal(failed?.name, "kernel");
+  assert.match(failed?.failed ?? "", /\/d\/linux: 404/);
+  emit(got("/d/linux", "iPXE/1"));
+  assert.equal(failed?.failed, null, "and is mended by a later one");
+  for (const event of BOOT.slice(9, 11)) emit(event);
+  const loading = timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  assert.deepEqual([loading?.name, loading?.sent, loading?.size, loading?.endedAt], ["initrd", 4, 10, null]);
+});
+
+test("it is bounded: five boots, 200 entries each", () => {
+  const { timelines, emit } = stream();
+  for (let i = 0; i < 8; i++) for (const event of BOOT) emit(event);
+  for (let i = 0; i < 500; i++) emit(rendered("/boot.ipxe"));
+  const boots = timelines.get("node-01")?.boots ?? [];
+  assert.equal(boots.length, 5);
+  assert.equal(boots.at(-1)?.entries.length, 200);
+});

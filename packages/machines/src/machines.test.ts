@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MachineConfig } from "@netboot6/config";
+import { Machines } from "./machines.ts";
+
+const MAC = "52:54:00:0b:00:01";
+const PEER = "fe80::5054:ff:fe0b:1";
+const FIRMWARE = "0004443322116655887799aabbccddeeff00"; // SMBIOS order, as EDK2 sends it
+const IPXE = "0004112233445566778899aabbccddeeff00"; // text order
+const INSTALLER = "0001000132971d825254000b0001";
+const UUID = "11223344-5566-7788-99aa-bbccddeeff00";
+
+const config = (more: Partial<MachineConfig>): MachineConfig => ({
+  name: "node-01",
+  macs: [],
+  duid: null,
+  uuid: null,
+  port: null,
+  address: null,
+  profile: null,
+  vars: {},
+  ...more,
+});
+
+test("one machine through all stages of a boot, though each brings another DUID", () => {
+  const machines = new Machines([]);
+  for (const duid of [FIRMWARE, IPXE, INSTALLER]) assert.equal(machines.identify({ peer: PEER, duid }, 0)?.machine.id, "m-5254000b0001");
+  assert.equal([...machines.all()].length, 1);
+  assert.deepEqual(machines.byMac(MAC)?.duids, [FIRMWARE, IPXE, INSTALLER]);
+  assert.deepEqual(machines.identify({ peer: PEER, duid: IPXE }, 0)?.learned, []);
+});
+
+test("the relay's word on the MAC goes before the peer's address, that before the DUID's MAC", () => {
+  const machines = new Machines([]);
+  const why = (relayMac: string | undefined, peer: string | undefined) =>
+    machines.identify({ relayMac, peer, duid: "00030001525400aa0003" }, 0);
+  assert.equal(why("52:54:00:aa:00:01", PEER)?.mac, "52:54:00:aa:00:01");
+  assert.match(why("52:54:00:aa:00:01", PEER)?.why ?? "", /option 79/);
+  assert.equal(why(undefined, PEER)?.mac, MAC);
+  assert.equal(why(undefined, "fe80::c0ff:ee")?.mac, "52:54:00:aa:00:03");
+  assert.equal(why(undefined, "2001:db8::5054:ff:fe0b:1")?.mac, "52:54:00:aa:00:03", "a relay's peer that is not link-local tells nothing");
+});
+
+test("without a MAC a machine is known by its UUID in either byte order, or by its DUID", () => {
+  const machines = new Machines([]);
+  const first = machines.identify({ peer: "fe80::1", duid: FIRMWARE }, 0)?.machine.id;
+  assert.equal(machines.identify({ peer: "fe80::2", duid: IPXE }, 0)?.machine.id, first);
+  const other = machines.identify({ duid: "0002000000091234" }, 0)?.machine.id;
+  assert.equal(other, "m-0002000000091234");
+  assert.equal(machines.identify({ duid: "0002000000091234" }, 0)?.machine.id, other);
+  assert.equal(machines.identify({}, 0), null);
+});
+
+test("a placeholder for a UUID is no identity", () => {
+  const machines = new Machines([]);
+  for (const uuid of ["00".repeat(16), "ff".repeat(16)]) {
+    const found = machines.identify({ peer: PEER, duid: `0004${uuid}` }, 0);
+    assert.equal(found?.machine.uuid, null);
+  }
+});
+
+test("the configuration's DUID, MAC and UUID name the machine", () => {
+  const byMac = new Machines([config({ macs: [MAC, "52:54:00:0b:00:02"] })]);
+  assert.equal(byMac.identify({ peer: PEER, duid: FIRMWARE }, 0)?.machine.id, "node-01");
+  assert.equal(byMac.identify({ relayMac: "52:54:00:0b:00:02" }, 0)?.machine.id, "node-01");
+  const byUuid = new Machines([config({ uuid: UUID })]);
+  assert.equal(byUuid.identify({ peer: PEER, duid: FIRMWARE }, 0)?.machine.id, "node-01");
+  const byDuid = new Machines([config({ duid: INSTALLER }), config({ name: "node-02", macs: [MAC] })]);
+  assert.equal(byDuid.identify({ peer: PEER, duid: INSTALLER }, 0)?.machine.id, "node-01");
+});
+
+test("what was learned is there again after a restart", () => {
+  const before = new Machines([]);
+  before.identify({ peer: PEER, duid: FIRMWARE }, 5);
+  before.setBoot("m-5254000b0001", "installing", 6);
+  const after = new Machines([], JSON.parse(JSON.stringify([...before.all()])));
+  assert.deepEqual([...after.all()], [...before.all()]);
+  const token = after.byMac(MAC)?.boot.token ?? "";
+  assert.match(token, /^[0-9a-f]{32}$/);
+  assert.equal(after.byToken(token)?.id, "m-5254000b0001");
+});
+
+test("the token in {{ done }} works once", () => {
+  const machines = new Machines([]);
+  machines.identify({ peer: PEER }, 0);
+  const token = machines.setBoot("m-5254000b0001", "installing", 1)?.boot.token ?? "";
+  assert.equal(machines.setBoot("m-5254000b0001", "installing", 2)?.boot.token, token, "asked again while it installs, it is the same");
+  machines.setBoot("m-5254000b0001", "installed", 3);
+  assert.equal(machines.byToken(token), undefined);
+});
