@@ -44,9 +44,10 @@ const BOOT: Record<Exclude<Firmware, "bios-ipxe">, NetworkBoot> = { "uefi-http":
 const NIC_SLOT = 1;
 /**
  * OVMF starts a boot option with its link-local address still tentative, and HTTP boot then fails at once; waiting in the boot menu
- * lets DAD end. Whole seconds only. Measured: 1 s boots 2 times of 6, 2 s 20 of 20, 3 s 6 of 6.
+ * lets DAD end. Whole seconds only. Measured on idle cores: 1 s boots 2 times of 6, 2 s 20 of 20, 3 s 6 of 6. Beside another
+ * machine on the same two cores 2 s was once too short.
  */
-const MENU_WAIT_MS = 2000;
+const MENU_WAIT_MS = 4000;
 const POWER_OFF_LIMIT_MS = 5_000;
 
 /** A QEMU machine on a tap of its own. Powered on by its making; gone with the VLAN at the latest. */
