@@ -43,12 +43,20 @@ function overDatagram(address: string, port: number, bytes: Buffer, heard: Heard
   const socket = createSocket({ type: isIPv4(address) ? "udp4" : "udp6", lookup: noLookup });
   socket.on("message", (message) => heard.message(message));
   socket.on("error", (error) => heard.failed(words(error)));
-  socket.connect(port, address, () =>
-    socket.send(bytes, (error) => {
-      if (error) heard.failed(words(error));
-    }),
-  );
-  return () => socket.close();
+  let closed = false;
+  socket.on("connect", () => {
+    // It may have been closed before it was connected.
+    if (!closed)
+      socket.send(bytes, (error) => {
+        if (error) heard.failed(words(error));
+      });
+  });
+  // Without a callback: a failure comes as `error`.
+  socket.connect(port, address);
+  return () => {
+    closed = true;
+    socket.close();
+  };
 }
 
 function overStream(host: string, port: number, bytes: Buffer, heard: Heard): () => void {

@@ -22,11 +22,6 @@ export class Frames {
     return messages;
   }
 
-  /** Whether a message has begun and is not whole. */
-  get waits(): boolean {
-    return this.#held > 0;
-  }
-
   #needed(): number {
     if (this.#held < 2) return 2;
     const [first, second] = this.#parts as [Buffer, Buffer?];

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decode } from "dns-packet";
+import { LocalNames, reverseName } from "./local.ts";
+import { readResolvConf } from "./resolv-conf.ts";
+import { answering, FIRST, World } from "./test-world.ts";
+
+const names = new LocalNames([
+  { name: "mirror.rack.example", addresses: ["2001:db8:0:1::1", "fd00::1"] },
+  { name: "node-01.rack.example", addresses: ["2001:db8:0:1::11"] },
+  { name: "alias.rack.example", addresses: ["2001:db8:0:1::11"] },
+  { name: "mirror.rack.example", addresses: ["2001:db8:0:1::99"] },
+  { name: "deep.below.home.arpa", addresses: ["fd00::2"] },
+]);
+
+/** What a client gets, and whether upstream was asked. */
+function ask(name: string, type: string): string {
+  const world = new World({ [FIRST]: answering(0) }, { names });
+  const reply = world.ask(name, type);
+  if (world.asked.length > 0) return "forwarded";
+  const { rcode, answers, authorities, flag_aa: authoritative } = decode(reply.bytes as Buffer);
+  assert.ok(authoritative);
+  assert.equal(
+    answers.length === 0,
+    authorities.some((each) => each.type === "SOA"),
+    "a denial, and nothing else, brings its SOA",
+  );
+  for (const each of answers) assert.equal(each.name, name.toLowerCase());
+  const data = answers.map((each) => (typeof each.data === "string" ? each.data : each.type));
+  return [rcode, ...data].join(" ");
+}
+
+test("configured names: their addresses, and no others", () => {
+  assert.equal(ask("mirror.rack.example", "AAAA"), "NOERROR 2001:db8:0:1::1 fd00::1");
+  assert.equal(ask("node-01.rack.example", "AAAA"), "NOERROR 2001:db8:0:1::11");
+  assert.equal(ask("node-01.rack.example", "A"), "NOERROR", "no IPv4 address is no missing name");
+  assert.equal(ask("node-02.rack.example", "AAAA"), "forwarded");
+  assert.equal(ask("rack.example", "MX"), "forwarded", "the domain may have an outside");
+});
+
+test("addresses have the name that was given first", () => {
+  assert.equal(ask(reverseName("2001:db8:0:1::1"), "PTR"), "NOERROR mirror.rack.example");
+  assert.equal(ask(reverseName("2001:db8:0:1::11"), "PTR"), "NOERROR node-01.rack.example");
+  assert.equal(ask(reverseName("fd00::1"), "PTR"), "NOERROR mirror.rack.example");
+  assert.equal(ask(reverseName("2001:db8:0:1::99"), "PTR"), "NXDOMAIN");
+  assert.equal(ask(reverseName("2001:db8:0:1::1"), "AAAA"), "NOERROR");
+  assert.equal(
+    reverseName("4321:0:1:2:3:4:567:89ab"),
+    "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa",
+    "as in RFC 3596 §2.5",
+  );
+});
+
+test("special names are answered here (RFC 6761, 6762, 7686, 8375)", () => {
+  const cases: [name: string, type: string, answer: string][] = [
+    ["localhost", "AAAA", "NOERROR ::1"],
+    ["LOCALHOST", "A", "NOERROR 127.0.0.1"],
+    ["localhost", "MX", "NOERROR"],
+    ["a.b.localhost", "AAAA", "NOERROR ::1"],
+    ["a.localhost", "TXT", "NOERROR"],
+    ["invalid", "AAAA", "NOERROR"],
+    ["a.invalid", "AAAA", "NXDOMAIN"],
+    ["printer.local", "AAAA", "NXDOMAIN"],
+    ["abc.onion", "AAAA", "NXDOMAIN"],
+    ["gw.home.arpa", "AAAA", "NXDOMAIN"],
+    ["deep.below.home.arpa", "AAAA", "NOERROR fd00::2"],
+    ["below.home.arpa", "AAAA", "NOERROR"],
+    ["home.arpa", "SOA", "NOERROR SOA"],
+    ["_dns.resolver.arpa", "SVCB", "NXDOMAIN"],
+    ["notlocal", "AAAA", "forwarded"],
+    ["local.example", "AAAA", "forwarded"],
+  ];
+  for (const [name, type, answer] of cases) assert.equal(ask(name, type === "SVCB" ? "UNKNOWN_64" : type), answer, `${name} ${type}`);
+});
+
+test("the reverse zones of private addresses are not asked of the world (RFC 6303)", () => {
+  const ours = [
+    "1.0.0.10.in-addr.arpa",
+    "1.1.16.172.in-addr.arpa",
+    "1.1.31.172.in-addr.arpa",
+    "9.9.168.192.in-addr.arpa",
+    "1.1.64.100.in-addr.arpa",
+  ].concat(["fe80::1", "febf::1", "fd12::1", "2001:db8::7"].map(reverseName));
+  for (const name of ours) assert.equal(ask(name, "PTR"), "NXDOMAIN", name);
+  assert.equal(ask(reverseName("::1"), "PTR"), "NOERROR localhost");
+  assert.equal(ask("1.0.0.127.in-addr.arpa", "PTR"), "NOERROR localhost");
+  assert.equal(ask("d.f.ip6.arpa", "NS"), "NOERROR localhost");
+  const theirs = [
+    "1.1.15.172.in-addr.arpa",
+    "1.1.32.172.in-addr.arpa",
+    "1.1.128.100.in-addr.arpa",
+    reverseName("2620:fe::fe"),
+    reverseName("fc00::1"),
+  ];
+  for (const name of theirs) assert.equal(ask(name, "PTR"), "forwarded", name);
+});
+
+test("resolv.conf: IPv6, IPv4 and link-local resolvers in its order, and none that is this forwarder", () => {
+  const text = `# generated
+domain rack.example
+nameserver 2001:DB8:0:0::53
+  nameserver\t192.0.2.53   # the old one
+;nameserver 192.0.2.54
+nameserver fe80::1%eth0
+nameserver ::1
+nameserver 2001:db8::53
+nameserver nonsense
+nameserver
+options edns0`;
+  assert.deepEqual(
+    readResolvConf(text, (address) => address === "::1").map(({ address, port }) => `${address} ${port}`),
+    ["2001:db8::53 53", "192.0.2.53 53", "fe80::1%eth0 53"],
+  );
+  assert.deepEqual(readResolvConf(""), []);
+});

@@ -1,0 +1,279 @@
+/** The forwarder over real sockets on loopback, with real clients. */
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
+import type { DnsConfig } from "@netboot6/config";
+import type { EventBody, Link } from "@netboot6/events";
+import { decode, encode, type Packet, type Record } from "dns-packet";
+import { Frames, frame } from "./frames.ts";
+import { type DnsSettings, startDns } from "./service.ts";
+import { StreamListener } from "./stream-listener.ts";
+import { query } from "./test-world.ts";
+
+const run = promisify(execFile);
+
+/** An upstream on loopback: UDP and TCP on one port. null: no answer. */
+class Upstream {
+  readonly ports = new Set<number>();
+  asked = 0;
+  #udp: Socket = createSocket("udp6");
+  #tcp: Server;
+  #answer: (name: string, overTcp: boolean) => Partial<Packet> | null;
+
+  constructor(answer: (name: string, overTcp: boolean) => Partial<Packet> | null) {
+    this.#answer = answer;
+    this.#udp.on("message", (bytes, from) => {
+      this.ports.add(from.port);
+      const answered = this.#respond(bytes, false);
+      if (answered) this.#udp.send(answered, from.port, from.address);
+    });
+    this.#tcp = createServer((socket) => {
+      const frames = new Frames();
+      socket.on("error", () => {});
+      socket.on("data", (data) => {
+        for (const bytes of frames.take(data)) {
+          const answered = this.#respond(bytes, true);
+          if (answered) socket.write(frame(answered));
+        }
+      });
+    });
+  }
+
+  async listen(t: TestContext): Promise<DnsConfig["upstreams"]> {
+    await new Promise<void>((resolve) => this.#udp.bind(0, "::1", resolve));
+    const { port } = this.#udp.address();
+    this.#tcp.listen(port, "::1");
+    await once(this.#tcp, "listening");
+    t.after(() => {
+      this.#udp.close();
+      this.#tcp.close();
+    });
+    return [{ address: "::1", port, tlsName: null }];
+  }
+
+  #respond(bytes: Buffer, overTcp: boolean): Buffer | null {
+    this.asked++;
+    const { id, questions } = decode(bytes);
+    const packet = this.#answer(questions[0]?.name ?? "", overTcp);
+    return packet && encode({ type: "response", id, flags: 0x180, questions, ...packet });
+  }
+}
+
+const big = Array.from({ length: 20 }, (_, n): Record => ({ name: "big.example", type: "TXT", ttl: 60, data: [`${n}`.padEnd(200, "x")] }));
+const usual = (name: string, overTcp: boolean): Partial<Packet> | null => {
+  if (name === "silent.example") return null;
+  if (name === "big.example") return overTcp ? { answers: big } : { flags: 0x380 };
+  return { answers: [{ name, type: "AAAA", ttl: 60, data: "2001:db8::80" }] };
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "::1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+interface Started {
+  readonly port: number;
+  readonly events: EventBody[];
+  readonly settings: DnsSettings;
+  reload(settings: DnsSettings): Promise<void>;
+  dig(...args: string[]): Promise<string>;
+}
+
+async function start(
+  t: TestContext,
+  upstreams: DnsConfig["upstreams"],
+  more: Partial<DnsSettings> & { allow?: DnsConfig["allow"] } = {},
+): Promise<Started> {
+  const port = await freePort();
+  const dns: DnsConfig = {
+    port,
+    listen: ["::1"],
+    upstreams,
+    allow: more.allow ?? "networks",
+    records: { "boot.rack.example": ["2001:db8:0:1::1"] },
+    dns64: null,
+    cache: { entries: 1000, serveStale: 0 },
+  };
+  const machines = [{ name: "Node-01", address: "2001:db8:0:1::11" }];
+  const settings: DnsSettings = { dns, networks: [], domain: "rack.example", machines, ...more };
+  const events: EventBody[] = [];
+  const link: Link = { emit: (event) => events.push(event), ask: () => Promise.reject(new Error("nothing is asked")) };
+  const running = await startDns(settings, link);
+  assert.deepEqual(running.listens, [`[::1]:${port}`]);
+  t.after(() => running.stop());
+  return {
+    port,
+    events,
+    settings,
+    reload: (next) => running.reload(next),
+    dig: async (...args) => (await run("dig", ["@::1", "-p", `${port}`, "+tries=1", "+time=6", ...args])).stdout,
+  };
+}
+
+const noDig = spawnSync("dig", ["-v"]).error ? "dig is not installed" : false;
+
+test("dig: UDP and TCP, with and without EDNS, upstream, kept and local", { skip: noDig }, async (t) => {
+  const upstream = new Upstream(usual);
+  const { dig, events } = await start(t, await upstream.listen(t));
+  for (const args of [["+notcp", "+noedns"], ["+notcp", "+edns=0"], ["+tcp"], ["+dnssec"], ["+tcp", "+dnssec", "+cdflag"]]) {
+    const answer = await dig("a.example", "AAAA", ...args);
+    assert.match(answer, /status: NOERROR[\s\S]*a\.example\.\s+\d+\s+IN\s+AAAA\s+2001:db8::80/, args.join(" "));
+    assert.equal(/EDNS: version: 0/.test(answer), !args.includes("+noedns"), args.join(" "));
+    assert.equal(/flags: do; udp: 1232/.test(answer), args.includes("+dnssec"), args.join(" "));
+    assert.doesNotMatch(answer, /WARNING|malformed|mismatch/);
+  }
+  assert.match(await dig("node-01.rack.example", "AAAA"), /flags: qr aa rd[\s\S]*2001:db8:0:1::11/);
+  assert.match(await dig("-x", "2001:db8:0:1::1"), /PTR\s+boot\.rack\.example\./);
+  assert.match(await dig("x.invalid", "AAAA"), /status: NXDOMAIN[\s\S]*SOA/);
+  assert.match(await dig("a.example", "+opcode=status"), /status: NOTIMP/);
+  assert.match(await dig("a.example", "AAAA", "+edns=1", "+noednsneg"), /status: BADVERS/);
+  assert.match(await dig("a.example", "AXFR", "+notcp"), /REFUSED|Transfer failed/);
+  const answered = events.filter((event) => event.type === "dns.answered");
+  assert.deepEqual(
+    answered.slice(0, 2).map(({ from, rcode, client }) => [from, rcode, client]),
+    [
+      ["upstream", "NOERROR", "::1"],
+      ["cache", "NOERROR", "::1"],
+    ],
+  );
+});
+
+test("dig: an answer too large for UDP comes by TCP, from upstream and to the client", { skip: noDig }, async (t) => {
+  const upstream = new Upstream(usual);
+  const { dig } = await start(t, await upstream.listen(t));
+  assert.match(await dig("big.example", "TXT", "+ignore"), /flags: qr tc rd ra; QUERY: 1, ANSWER: 0/);
+  assert.match(await dig("big.example", "TXT"), /ANSWER: 20,[\s\S]*\(TCP\)/);
+});
+
+test("a question of its own port each", async (t) => {
+  const upstream = new Upstream(usual);
+  const { port } = await start(t, await upstream.listen(t));
+  const socket = createSocket("udp6");
+  t.after(() => socket.close());
+  let answers = 0;
+  const all = new Promise<void>((resolve) => socket.on("message", () => ++answers === 20 && resolve()));
+  for (let n = 0; n < 20; n++) socket.send(query(`${n}.example`), port, "::1");
+  await all;
+  assert.ok(upstream.ports.size >= 19, `${upstream.ports.size} ports`);
+});
+
+test("TCP: many queries in one segment, cut anywhere, are answered as answers are ready; the client's end is awaited", async (t) => {
+  const upstream = new Upstream(usual);
+  const { port } = await start(t, await upstream.listen(t));
+  const socket = connect({ port, host: "::1", allowHalfOpen: true });
+  const frames = new Frames();
+  const answered: string[] = [];
+  socket.on("data", (data) => {
+    for (const bytes of frames.take(data)) answered.push(decode(bytes).questions[0]?.name ?? "");
+  });
+  const stream = Buffer.concat(["remote.example", "boot.rack.example", "localhost"].map((name) => frame(query(name))));
+  socket.write(stream.subarray(0, 40));
+  socket.end(stream.subarray(40));
+  await once(socket, "close");
+  assert.deepEqual(answered.toSorted(), ["boot.rack.example", "localhost", "remote.example"]);
+  assert.equal(answered.at(-1), "remote.example", "local answers do not wait for upstream's");
+});
+
+test("TCP: connections that do nothing, or send what is no query, are closed; one client has at most 50", async (t) => {
+  const dropped: string[] = [];
+  const port = await freePort();
+  const receive = (bytes: Buffer): boolean => bytes.length >= 12;
+  const listener = new StreamListener({ address: "::1", port, receive, drop: (why) => dropped.push(why), idle: 100 });
+  await listener.listen();
+  t.after(() => listener.close());
+  const open = async () => {
+    const socket = connect({ port, host: "::1" });
+    socket.resume().on("error", () => {});
+    await once(socket, "connect");
+    return socket;
+  };
+  const idle = await open();
+  const unfinished = await open();
+  unfinished.write(Buffer.of(0, 40, 1));
+  const rubbish = await open();
+  rubbish.write(frame(Buffer.from("rubbish")));
+  await Promise.all([idle, unfinished, rubbish].map((socket) => once(socket, "close")));
+  assert.deepEqual(dropped, []);
+
+  const many = await Promise.all(Array.from({ length: 51 }, open));
+  await Promise.race(many.map((socket) => once(socket, "close")));
+  assert.deepEqual(dropped, ["a connection too many"]);
+  for (const socket of many) socket.destroy();
+});
+
+test("an upstream without a process refuses: SERVFAIL at once, and an event", async (t) => {
+  const { port, events } = await start(t, [{ address: "::1", port: await freePort(), tlsName: null }]);
+  const socket = createSocket("udp6");
+  t.after(() => socket.close());
+  const began = Date.now();
+  for (let n = 0; n < 3; n++) {
+    socket.send(query(`${n}.example`), port, "::1");
+    const [bytes] = await once(socket, "message");
+    assert.equal(decode(bytes).rcode, "SERVFAIL");
+  }
+  assert.ok(Date.now() - began < 2000);
+  assert.ok(events.some((event) => event.type === "dns.upstream" && event.state === "down" && /refused/.test(event.why)));
+});
+
+test("an upstream that cannot be reached at all is passed over", async (t) => {
+  const upstream = new Upstream(usual);
+  const reachable = (await upstream.listen(t)) ?? [];
+  const { port, events } = await start(t, [{ address: "fe80::1%nb6none", port: 53, tlsName: null }, ...reachable]);
+  const socket = createSocket("udp6");
+  t.after(() => socket.close());
+  for (let n = 0; n < 3; n++) {
+    socket.send(query(`${n}.example`), port, "::1");
+    const [bytes] = await once(socket, "message");
+    assert.equal(decode(bytes).rcode, "NOERROR");
+  }
+  assert.ok(events.filter((event) => event.type === "dns.answered").every(({ seconds }) => seconds < 0.5));
+});
+
+test("who is not allowed gets REFUSED; a reload lets him in", { skip: noDig }, async (t) => {
+  const upstream = new Upstream(usual);
+  const { dig, reload, settings } = await start(t, await upstream.listen(t), { allow: [] });
+  for (const how of ["+tcp", "+notcp"]) assert.match(await dig("a.example", "AAAA", how), /status: REFUSED/);
+  assert.equal(upstream.asked, 0);
+  await reload({ ...settings, dns: { ...settings.dns, allow: "networks", records: { "new.rack.example": ["2001:db8::2"] } } });
+  assert.match(await dig("a.example", "AAAA"), /2001:db8::80/);
+  assert.match(await dig("new.rack.example", "AAAA"), /2001:db8::2/);
+  await assert.rejects(
+    reload({ ...settings, dns: { ...settings.dns, listen: ["2001:db8:dead::1"] } }),
+    /cannot listen on \[2001:db8:dead::1\]/,
+  );
+  assert.match(await dig("a.example", "AAAA"), /2001:db8::80/, "a reload that fails leaves all as it was");
+});
+
+test("the host's resolv.conf: what it names is asked; one that names nobody is told of", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-dns-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const resolvConf = join(dir, "resolv.conf");
+  writeFileSync(resolvConf, "search rack.example\n");
+  const { port, events, reload, settings } = await start(t, null, { resolvConf });
+  assert.deepEqual(
+    events.map((event) => event.type === "dns.upstream" && [event.state, /names no resolver/.test(event.why)]),
+    [["down", true]],
+  );
+  const socket = createSocket("udp6");
+  t.after(() => socket.close());
+  socket.send(query("a.example"), port, "::1");
+  const [bytes] = await once(socket, "message");
+  assert.equal(decode(bytes).rcode, "SERVFAIL");
+  // Port 53 of loopback, where nobody is: refused, and the reason names whom was asked.
+  writeFileSync(resolvConf, "nameserver 127.0.0.153\n");
+  await reload(settings);
+  socket.send(query("b.example", "AAAA", { payload: 1232 }), port, "::1");
+  const [refused] = await once(socket, "message");
+  assert.match(refused.toString("latin1"), /connection refused/);
+});
