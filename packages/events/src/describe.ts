@@ -24,6 +24,7 @@ export function levelOf(event: EventBody): Level | null {
       return event.status === "sent" || event.status === "aborted" ? "info" : "warn";
     case "dhcpv6.dropped":
     case "appliance.waiting":
+    case "appliance.warned":
     case "appliance.refused":
     case "ra.heard":
       return "warn";
@@ -46,6 +47,8 @@ export function describe(event: EventBody | BootEvent): string {
       return "ready";
     case "appliance.waiting":
       return `waiting: ${event.why}`;
+    case "appliance.warned":
+      return event.why;
     case "appliance.stopping":
       return `stopping: ${event.why}`;
     case "appliance.reloaded":

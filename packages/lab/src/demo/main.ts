@@ -42,17 +42,18 @@ const machines: (Watched & { mac: string; uuid: string })[] = Array.from({ lengt
 }));
 
 const vlan = new ProvisioningVlan({ dad: true });
-let ended = false;
-const end = async (code: number): Promise<never> => {
-  if (!ended) {
-    ended = true;
+let appliance: Appliance | undefined;
+let ending: Promise<never> | null = null;
+/** Ends it once, with the first exit code. */
+const end = (code: number): Promise<never> => {
+  ending ??= (async () => {
     view.end();
     await appliance?.stop();
     vlan.close();
-  }
-  process.exit(code);
+    process.exit(code);
+  })();
+  return ending;
 };
-let appliance: Appliance | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(130));
 
 try {
@@ -83,7 +84,7 @@ async function run(): Promise<void> {
 
   const started = Date.now();
   const gone = options.simulated ? simulate() : powerOn();
-  while (!ended && Date.now() - started < options.seconds * 1000 && machines.some(({ id }) => !view.isDone(id))) {
+  while (!ending && Date.now() - started < options.seconds * 1000 && machines.some(({ id }) => !view.isDone(id))) {
     const failed = await Promise.race([gone, new Promise<null>((resolve) => setTimeout(() => resolve(null), 100))]);
     if (failed) throw new Error(failed);
   }

@@ -1,3 +1,4 @@
+import { checkBootFiles } from "@netboot6/boot";
 import { formatProblem, loadAppliance } from "@netboot6/config";
 import { RunningAppliance, StartError } from "../appliance.ts";
 import { logEvent, openLog } from "../log.ts";
@@ -27,6 +28,8 @@ export async function run(file: string): Promise<void> {
   }
   const running = new RunningAppliance(appliance, registry);
   running.bus.subscribe((event) => logEvent(log, event));
+  for (const problem of [...loaded.warnings, ...checkBootFiles(appliance).map(loaded.locate)])
+    running.bus.emit({ type: "appliance.warned", why: formatProblem(problem).split("\n", 1)[0] ?? "" });
 
   const stop = (signal: string): void => void running.stop(signal).then(() => process.exit(0));
   process.on("SIGTERM", () => stop("SIGTERM"));
