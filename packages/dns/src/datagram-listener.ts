@@ -42,7 +42,7 @@ export class DatagramListener {
   }
 }
 
-export function withoutZone(address: string): Address {
+function withoutZone(address: string): Address {
   const zone = address.indexOf("%");
   return zone < 0 ? address : address.slice(0, zone);
 }

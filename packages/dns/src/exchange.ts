@@ -9,7 +9,7 @@ import type { Clock, Heard, Surroundings } from "./lookup.ts";
 export const noLookup = (address: string, _: unknown, found: (error: Error | null, address: string, family: number) => void): void =>
   found(null, address, isIPv4(address) ? 4 : 6);
 
-export const clock: Clock = {
+const clock: Clock = {
   now: () => performance.now(),
   after(milliseconds, act) {
     const timer = setTimeout(act, milliseconds);

@@ -63,7 +63,7 @@ export class LocalNames {
     if (answers) return makeAnswer(query, Rcode.noError, { answers, authoritative: true });
     // Below localhost everything is localhost (RFC 6761 §6.3).
     const [zone, soa] = this.#zoneOf(query.name);
-    if (zone === LOCALHOST && query.name !== LOCALHOST) return this.#alias(query);
+    if (zone === LOCALHOST) return this.#alias(query);
     if (!records && !soa) return null;
     const rcode = records || this.#existing.has(query.name) ? Rcode.noError : Rcode.nxDomain;
     return makeAnswer(query, rcode, { authority: [soa ?? soaRecord(query.name)], authoritative: true });

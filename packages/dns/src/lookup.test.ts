@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aaaa, answering, answerTo, FIRST, type Script, SECOND, silent, World } from "./test-world.ts";
+import { type Asked, aaaa, answering, answerTo, FIRST, type Script, SECOND, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
 
@@ -202,11 +202,51 @@ test("SERVFAIL of all: the client gets it with the upstream's own reason (RFC 89
   assert.match(reply.bytes?.toString("latin1") ?? "", /bogus signature/);
 });
 
-test("a malformed answer is no answer", () => {
-  const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { answers: [aaaa(NAME)] }).subarray(0, -20)) });
+test("SERVFAIL while the other is down: the client does not wait for that one", () => {
+  const world = new World({ [FIRST]: silent, [SECOND]: answering(10) });
+  for (let n = 0; n < 4; n++) {
+    world.ask(`${n}.example`);
+    world.pass(61_000);
+  }
+  assert.deepEqual(
+    world.of("dns.upstream").map(({ upstream, state }) => [upstream, state]),
+    [[FIRST, "down"]],
+  );
+  world.scripts[SECOND] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 }), 10);
+  const reply = world.ask(NAME);
+  world.pass(10);
+  assert.equal(reply.packet.rcode, "SERVFAIL");
+});
+
+test("a late SERVFAIL does not hurry the attempt that has taken its place", () => {
+  const world = new World({ [FIRST]: answering(5), [SECOND]: answering(10) });
+  world.ask("measured.example");
+  world.pass(10);
+  world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 }), 900);
+  world.scripts[SECOND] = silent;
+  world.ask(NAME);
+  world.pass(1_599);
+  assert.equal(world.asked.filter(({ upstream, at }) => upstream === SECOND && at > 10).length, 1);
+});
+
+test("a malformed answer is no answer: cut, a pointer forward, a name without end", () => {
+  const withOwner = (asked: Asked, owner: Buffer): Buffer =>
+    Buffer.concat([answerTo(asked, { additionals: [] }).fill(1, 7, 8), owner, Buffer.of(0, 28, 0, 1, 0, 0, 0, 9, 0, 16), Buffer.alloc(16)]);
+  const malformed: ((asked: Asked) => Buffer)[] = [
+    (asked) => answerTo(asked, { answers: [aaaa(NAME)] }).subarray(0, -20),
+    (asked) => withOwner(asked, Buffer.of(0xc0, 40)),
+    (asked) => withOwner(asked, Buffer.concat([...Array.from({ length: 5 }, () => Buffer.alloc(64, 63)), Buffer.of(0)])),
+  ];
+  for (const make of malformed) {
+    const world = new World({ [FIRST]: (asked, tell) => tell(make(asked)) });
+    const reply = world.ask(NAME);
+    world.pass(1);
+    assert.equal(reply.packet.rcode, "SERVFAIL");
+  }
+  const world = new World({ [FIRST]: (asked, tell) => tell(withOwner(asked, Buffer.of(0xc0, 12))) });
   const reply = world.ask(NAME);
   world.pass(1);
-  assert.equal(reply.packet.rcode, "SERVFAIL");
+  assert.equal(reply.text, "NOERROR :: (9)", "as it is when well formed");
 });
 
 test("the slower upstream is measured now and then beside the first choice, and takes its place when it is the faster", () => {

@@ -5,6 +5,8 @@ import { LocalNames } from "./local.ts";
 import { aaaa, answering, answerTo, CLIENT, FIRST, query, type Script, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
+/** 255 bytes on the wire. */
+const LONGEST = ["a".repeat(61), ..."bcd".split("").map((each) => each.repeat(63))].join(".");
 const rcodeOf = (bytes: Buffer | null): number => (bytes ? bytes.readUInt8(3) & 15 : -1);
 
 /** Firmware's query for its boot server, as captured from OVMF and from iPXE. */
@@ -83,6 +85,17 @@ test("an answer too large for the client's datagram: TC without records; additio
   assert.equal(glue.ask(NAME, "AAAA", { overTcp: true }).packet.additionals.length, 8);
 });
 
+test("the longest name fits, with its reason for TC left out", () => {
+  const options = [{ code: 15, data: Buffer.alloc(240) }];
+  const texts = Array.from({ length: 8 }, (): Record => ({ name: NAME, type: "TXT", ttl: 300, data: ["x".repeat(99)] }));
+  const opt: Record = { name: ".", type: "OPT", udpPayloadSize: 1232, flags: 0, options };
+  const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { answers: texts, additionals: [opt] })) });
+  const reply = world.ask(LONGEST, "TXT", { payload: 512 });
+  world.pass(0);
+  assert.equal(reply.packet.questions[0]?.name, LONGEST);
+  assert.ok(reply.packet.flag_tc && reply.bytes && reply.bytes.length <= 512);
+});
+
 test("no datagram is larger than 1232, whatever the client offers", () => {
   const texts = Array.from({ length: 13 }, (): Record => ({ name: NAME, type: "TXT", ttl: 300, data: ["x".repeat(90)] }));
   const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { answers: texts })) });
@@ -125,14 +138,17 @@ test("malformed queries: FORMERR, NOTIMP, BADVERS or nothing", () => {
     ["cut in the question", good.subarray(0, 20), 1],
     ["cut in OPT", good.subarray(0, -3), 1],
     ["bytes behind it", Buffer.concat([good, Buffer.of(0)]), 1],
-    ["two OPT", changed((bytes) => bytes.writeUInt16BE(2, 10)), 1],
+    ["fewer records than it says", changed((bytes) => bytes.writeUInt16BE(2, 10)), 1],
+    ["two OPT", Buffer.concat([changed((bytes) => bytes.writeUInt16BE(2, 10)), good.subarray(-11)]), 1],
+    ["OPT of a name", Buffer.concat([good.subarray(0, -11), Buffer.of(1, 0x61), good.subarray(-11)]), 1],
+    ["a name of 256 bytes", query(LONGEST.replace("a", "aa")), 1],
     ["STATUS", changed((bytes) => bytes.writeUInt8(0x11, 2)), 4],
     ["UPDATE", changed((bytes) => bytes.writeUInt8(0x29, 2)), 4],
   ];
   for (const [what, bytes, rcode] of cases) {
     const reply = world.send(bytes).bytes;
     assert.equal(rcodeOf(reply), rcode, what);
-    assert.ok(reply && reply.length <= bytes.length && reply.readUInt16BE(0) === good.readUInt16BE(0) && reply.readUInt8(2) >= 0x80, what);
+    assert.ok(reply && reply.length <= bytes.length && reply.readUInt16BE(0) === bytes.readUInt16BE(0) && reply.readUInt8(2) >= 0x80, what);
   }
   assert.equal(world.ask(NAME, "AAAA", { payload: 1232, version: 1 }).packet.rcode, "NOERROR");
   const versions = world.ask(NAME, "AAAA", { payload: 1232, version: 1 }).packet.additionals[0];
@@ -143,7 +159,7 @@ test("malformed queries: FORMERR, NOTIMP, BADVERS or nothing", () => {
   world.pass(1_000);
   const counts = Object.fromEntries(world.of("wire.dropped").map(({ why, count }) => [why, count]));
   assert.deepEqual(counts, {
-    "a malformed query": 8,
+    "a malformed query": 11,
     "an operation other than QUERY": 2,
     "shorter than a DNS header": 4,
     "an answer to no query": 2,

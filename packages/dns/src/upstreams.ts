@@ -30,7 +30,7 @@ export class UpstreamHealth {
   }
 }
 
-export const upstreamText = ({ address, port }: Upstream): string =>
+const upstreamText = ({ address, port }: Upstream): string =>
   port === 53 ? address : address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
 export class Upstreams {

@@ -13,7 +13,7 @@ export const UDP_PAYLOAD = 1232;
 export const OPT_LENGTH = 11;
 export const DNSSEC_OK = 0x8000;
 
-export interface Edns {
+interface Edns {
   readonly payload: number;
   readonly version: number;
   readonly dnssecOk: boolean;
