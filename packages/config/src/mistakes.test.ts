@@ -105,7 +105,6 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "dns: { dns64: 64:ff9b::/96 }": "not-supported 8: dns.dns64: not supported yet. Give upstreams that synthesise AAAA themselves.",
   'dns: { upstreams: ["tls://[2620:fe::fe]#q"] }':
     "not-supported 20: dns.upstreams[0]: not supported yet. Give an upstream that answers plain DNS, without tls://.",
-  "dns: { cache: { serveStale: 1d } }": "not-supported 29: dns.cache.serveStale: not supported yet. Delete it, or write 0s.",
   "machines: [{ port: { relay: 2001:db8::1, interfaceId: x } }]":
     "not-supported 14: machines[0].port: not supported yet. Give the machine's mac, uuid or duid.",
   "mirrors: { /debian: x }": "not-supported 1: mirrors: not supported yet. Delete it: the key is reserved for a cache of package mirrors.",

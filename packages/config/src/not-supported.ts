@@ -27,7 +27,6 @@ const NOT_SUPPORTED: readonly Entry[] = [
     mend: "Give an upstream that answers plain DNS, without tls://.",
   },
   { key: "dns.dns64", mend: "Give upstreams that synthesise AAAA themselves." },
-  { key: "dns.cache.serveStale", when: (value) => typeof value === "string" && !/^0+[smhd]$/.test(value), mend: "Delete it, or write 0s." },
   { key: "state.database", mend: "Delete it: leases are kept in state.dir." },
   { key: "mirrors", mend: "Delete it: the key is reserved for a cache of package mirrors." },
 ];
