@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { Appliance, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
-import { makeVlan, startAppliance } from "./setup.ts";
+import { Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { bootAssets, INSTALLER, MAC, makeVlan, startAppliance, UUID } from "./setup.ts";
 
 const TWO_LINES = "networks:\n  - interface: prov0\n";
 
@@ -122,6 +122,39 @@ test("the interface gone and back: it carries on by itself", async (t) => {
   const asker = vlan.client("ask");
   asker.up();
   assert.match((await asker.namespace.exec(["rdisc6", "-1", "-r", "5", "-w", "2000", "eth0"])).stdout, /02:1A:B0:01:00:99/i);
+});
+
+test("machines, leases and what was installed survive a restart", async (t) => {
+  const root = await bootAssets();
+  const vlan = makeVlan(t);
+  const configuration = `networks:
+  - interface: prov0
+    advertise: { autonomous: false }
+    dhcp: { managed: true, pool: "2001:db8:0:1::1000-2001:db8:0:1::1fff" }
+http: { root: ${root} }
+${INSTALLER}`;
+  const rack = (): SimulatedRack => new SimulatedRack(vlan, { machines: [{ name: "m", mac: MAC, uuid: UUID }] });
+  const leased = (of: SimulatedRack): (string | undefined)[] =>
+    of.steps.filter(({ step }) => step === "leased").map(({ detail }) => detail);
+  type Known = { id: string; firstSeen: number; duids: string[]; boot: { stage: string } };
+
+  const first = await startAppliance(t, vlan, { configuration });
+  const installing = rack();
+  assert.equal(await installing.exit, 0, installing.failures.join());
+  const before = await first.get<Known[]>("/machines");
+  assert.equal(before[0]?.boot.stage, "installed");
+  assert.equal(await first.stop(), 0);
+
+  const second = await startAppliance(t, vlan, { configuration });
+  const after = await second.get<Known[]>("/machines");
+  assert.deepEqual(
+    after.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
+    before.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
+  );
+  const again = rack();
+  await again.exit;
+  assert.deepEqual(leased(again), leased(installing));
+  assert.deepEqual(again.failures, ["m: iPXE left with exit 1: the next boot option"], "it is installed once, then boots its disk");
 });
 
 test("check names what is missing and the interfaces there are", async (t) => {

@@ -24,6 +24,8 @@ export interface RackOptions {
   readonly onStep?: (step: SimulatedStep) => void;
 }
 
+let racks = 0;
+
 export class SimulatedRack {
   readonly steps: SimulatedStep[] = [];
   /** Its exit code: 0 where all machines came all the way. */
@@ -31,7 +33,7 @@ export class SimulatedRack {
   errors = "";
 
   constructor(vlan: ProvisioningVlan, { machines, pace = 0, spread = 0, onStep }: RackOptions) {
-    const client = vlan.client("rack");
+    const client = vlan.client(`rack${++racks}`);
     // The machines configure themselves; the kernel's own answers to advertisements would add addresses that are nobody's.
     client.namespace.sysctl({
       "ipv6/conf/default/accept_ra": 0,

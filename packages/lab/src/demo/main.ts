@@ -1,5 +1,6 @@
 /** `npm run demo`: the whole of a netboot on a provisioning VLAN inside this machine. Exit codes: 0 all machines came all the way; 1 not. */
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { addAsset } from "@netboot6/boot";
 import { STAGES } from "@netboot6/events";
 import { Command, InvalidArgumentError } from "commander";
@@ -101,7 +102,7 @@ function powerOn(): Promise<string> {
       const { id: name, mac, uuid } = watched;
       const machine = new Machine(vlan, { name, firmware: "uefi-http", mac, uuid });
       watched.poweredOn = Date.now();
-      view.say(`${name}: a UEFI machine (QEMU, OVMF) is switched on; its console: ${machine.log}`);
+      view.say(`${name}: a UEFI machine (QEMU, OVMF) is switched on; its console is in ${basename(machine.log)}`);
       return machine.off.then(() => `${name} switched itself off`);
     }),
   );
