@@ -77,9 +77,7 @@ async function run(): Promise<void> {
     .concat("machines:\n", ...machines.map(({ id, mac }) => `  - { name: ${id}, mac: "${mac}" }\n`));
   appliance = new Appliance(vlan, { configuration });
   await appliance.ready();
-  view.say(
-    `the appliance is ready in namespace ${vlan.server.name}: ${vlan.address} on ${vlan.prefix}/64, no IPv4 anywhere (${appliance.file})`,
-  );
+  view.say(`the appliance is ready: ${vlan.address} on ${vlan.prefix}/64, no IPv4 anywhere; its files are in ${vlan.dir}`);
   for (const machine of machines) view.watch(machine);
   await appliance.follow((event) => view.read(event));
 

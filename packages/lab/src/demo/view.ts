@@ -46,7 +46,8 @@ export class DemoView {
   read(event: BootEvent): void {
     this.timelines.read(event);
     const level = levelOf(event);
-    if (level === "warn" || level === "error")
+    // The demo has no way out, so its DNS upstream is down: that is no news.
+    if ((level === "warn" || level === "error") && event.type !== "dns.upstream")
       this.say(`  ! ${"machine" in event && event.machine ? `${event.machine}: ` : ""}${describe(event)}`);
     const machine = "machine" in event ? this.#machines.get(event.machine ?? "") : undefined;
     if (machine && !this.#terminal) this.#tellLines(machine);
