@@ -39,6 +39,16 @@ test("two lines are enough: every service answers, one JSON line says ready, SIG
   await until("a final advertisement", () => /router lifetime 0s/.test(heard()));
 });
 
+test("what is turned off is not there; what is left works", async (t) => {
+  const vlan = makeVlan(t);
+  const configuration = "networks:\n  - interface: prov0\n    advertise: false\nhttp: false\ndns: false\nconsole: false\n";
+  const appliance = await startAppliance(t, vlan, { configuration });
+  assert.deepEqual(appliance.lines.find((line) => line.event === "appliance.ready")?.["services"], ["dhcpv6", "tftp"]);
+  const { stdout } = await vlan.server.exec(["ss", "-6Hlntu"]);
+  assert.deepEqual([...new Set([...stdout.matchAll(/:(\d+)\s/g)].map(([, port]) => port))].sort(), ["547", "69"]);
+  assert.equal(await appliance.stop(), 0);
+});
+
 test("a bad configuration ends it with exit code 2 and a message that names file, line, column, key and mend", async (t) => {
   const vlan = makeVlan(t);
   const appliance = new Appliance(vlan, { configuration: "networks:\n  - interfase: prov0\n" });

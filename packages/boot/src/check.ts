@@ -8,15 +8,16 @@ import { compileTemplate } from "./templates.ts";
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
 
 export function checkBootFiles(appliance: Appliance): Finding[] {
-  const { http, profiles, boot } = appliance;
-  if (!http) return [];
+  const { profiles, boot } = appliance;
+  const files = appliance.http ?? appliance.tftp;
+  if (!files) return [];
   const findings: Finding[] = [];
   const add = (path: Finding["path"], what: string, mend: string, id = "missing-boot-file"): void => {
     findings.push({ id, severity: "warning", path, what, mend });
   };
-  const exists = (path: string): boolean => isUrl(path) || path.includes("{{") || existsSync(join(http.root, path));
-  if (!existsSync(http.root)) {
-    add(["http", "root"], `there is no folder ${http.root}`, "Create it, or name the one that has your boot files.");
+  const exists = (path: string): boolean => isUrl(path) || path.includes("{{") || existsSync(join(files.root, path));
+  if (!existsSync(files.root)) {
+    add(["http", "root"], `there is no folder ${files.root}`, "Create it, or name the one that has your boot files.");
     return findings;
   }
 
@@ -28,25 +29,25 @@ export function checkBootFiles(appliance: Appliance): Finding[] {
         ...profile.initrd.flatMap((each) => Object.values(each).map((path) => ["initrd", path] as const)),
       ];
       for (const [key, path] of paths)
-        if (!exists(path)) add([...at, key], `no file ${path} under ${http.root}`, `Put it there${assetHint(path)}.`);
+        if (!exists(path)) add([...at, key], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
       try {
         compileTemplate(profile.cmdline, `profiles.${name}.cmdline`);
       } catch (error) {
         add([...at, "cmdline"], (error as Error).message, "Mend the template.", "broken-template");
       }
     } else if (profile.kind === "script" && !exists(profile.script))
-      add([...at, "script"], `no file ${profile.script} under ${http.root}`, "Put it there.");
+      add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
   }
-  if (boot.rules === null && !existsSync(join(http.root, "ipxe/x86_64/ipxe.efi")))
+  if (boot.rules === null && !existsSync(join(files.root, "ipxe/x86_64/ipxe.efi")))
     add(
       ["boot"],
-      `no file ipxe/x86_64/ipxe.efi under ${http.root}: UEFI machines are given no boot program`,
+      `no file ipxe/x86_64/ipxe.efi under ${files.root}: UEFI machines are given no boot program`,
       "Run: netboot6 assets add ipxe.",
     );
   for (const [index, rule] of (boot.rules ?? []).entries()) {
     const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
     if (path !== undefined && path !== "boot.ipxe" && !exists(path))
-      add(["boot", "rules", index, "url"], `no file ${path} under ${http.root}`, `Put it there${assetHint(path)}.`);
+      add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
   }
   return findings;
 }

@@ -185,13 +185,9 @@ export class RunningAppliance {
       services.push(
         this.#inWorker<HttpSettings>("http", httpWorker, () => ({ http: this.#appliance.http ?? http, networks: this.#networks })),
       );
-    if (http && tftp)
+    if (tftp)
       services.push(
-        this.#inWorker<TftpSettings>("tftp", tftpWorker, () => ({
-          tftp: this.#appliance.tftp ?? tftp,
-          files: this.#appliance.http ?? http,
-          networks: this.#networks,
-        })),
+        this.#inWorker<TftpSettings>("tftp", tftpWorker, () => ({ tftp: this.#appliance.tftp ?? tftp, networks: this.#networks })),
       );
     if (networks.some((network) => network.advertise !== null && !network.relayed))
       services.push(
@@ -205,7 +201,7 @@ export class RunningAppliance {
   }
 
   #serverState(): ServerState {
-    const root = this.#appliance.http?.root;
+    const root = (this.#appliance.http ?? this.#appliance.tftp)?.root;
     return {
       appliance: this.#appliance,
       networks: this.#networks,

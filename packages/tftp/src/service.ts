@@ -4,14 +4,12 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { totalmem } from "node:os";
 import { BootFiles, FileCache, type Found } from "@netboot6/boot";
 import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
-import { accessList, type HttpConfig, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
+import { accessList, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import { negotiate, type Source, Transfer } from "./transfer.ts";
 
 export interface TftpSettings {
   readonly tftp: TftpConfig;
-  /** Root, listen, allow and templates are those of HTTP. */
-  readonly files: Pick<HttpConfig, "root" | "listen" | "allow" | "templates">;
   readonly networks: readonly Network[];
 }
 
@@ -122,7 +120,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
   };
 
   const follow = async (next: TftpSettings): Promise<void> => {
-    const wanted = new Map(listenAddresses(next.files.listen, next.networks).map((address) => [keyOf(address, next), address]));
+    const wanted = new Map(listenAddresses(next.tftp.listen, next.networks).map((address) => [keyOf(address, next), address]));
     for (const [key, socket] of sockets)
       if (!wanted.has(key)) {
         sockets.delete(key);
@@ -157,12 +155,8 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
 const keyOf = (address: Address, { tftp }: TftpSettings): string => `[${address}]:${tftp.port}`;
 
 function prepare(settings: TftpSettings, link: Link): { settings: TftpSettings; files: BootFiles; allowed: (address: Address) => boolean } {
-  const { files, networks } = settings;
-  return {
-    settings,
-    files: new BootFiles({ root: files.root, templates: files.templates }, link.ask),
-    allowed: accessList(files.allow, networks),
-  };
+  const { tftp, networks } = settings;
+  return { settings, files: new BootFiles(tftp, link.ask), allowed: accessList(tftp.allow, networks) };
 }
 
 function bind(socket: Socket, address: Address, port = 0): Promise<void> {
