@@ -22,7 +22,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
   let waiting = 0;
   const sockets = new Map<string, Socket>();
 
-  const receive = async (bytes: Buffer, from: RemoteInfo, on: Listening, socket: Socket): Promise<void> => {
+  const receive = async (bytes: Buffer, from: RemoteInfo, on: Listening): Promise<void> => {
     const source = from.address.replace(/%.*$/, "");
     const outcome = handle(current, { bytes, source, sourcePort: from.port, interface: on.interface, destination: on.address }, Date.now());
     const { send } = outcome;
@@ -52,9 +52,10 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
           edge.emit({ type: "wire.dropped", service: "dhcpv6", why: `not stored: ${error.message}`, count: 1 }),
         );
     }
-    if (send) {
-      // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone.
-      const out = sockets.get(on.answerFrom) ?? socket;
+    // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone. It may be gone
+    // since: stopped, or reloaded.
+    const out = sockets.get(on.answerFrom);
+    if (send && out) {
       out.send(send.bytes, send.port, send.to, (error) => {
         if (error) edge.emit({ type: "wire.dropped", service: "dhcpv6", why: `not sent to ${send.to}: ${error.message}`, count: 1 });
       });
@@ -78,7 +79,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       throw new Error(`cannot listen on ${on.key}: ${error.message}`);
     });
     if (on.group && on.interface !== null) socket.addMembership(on.address, `::%${on.interface}`);
-    socket.on("message", (bytes, from) => void receive(bytes, from, on, socket));
+    socket.on("message", (bytes, from) => void receive(bytes, from, on));
     socket.on("error", (error) => edge.emit({ type: "wire.dropped", service: "dhcpv6", why: error.message, count: 1 }));
     sockets.set(on.key, socket);
   };
