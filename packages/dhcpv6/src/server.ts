@@ -54,7 +54,8 @@ export interface Outcome {
   readonly send: { readonly bytes: Uint8Array; readonly to: Address; readonly port: number } | null;
   /** To be on disk before `send` goes out. */
   readonly leases: readonly Lease[];
-  readonly machine: Machine | null;
+  /** To be stored, at leisure. */
+  readonly machines: readonly Machine[];
   readonly events: readonly EventBody[];
 }
 
@@ -90,7 +91,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const dropped = (message: string, why: string, more: { relay?: Address; network?: string; machine?: string } = {}): Outcome => ({
     send: null,
     leases: [],
-    machine: null,
+    machines: [],
     events: [{ type: "dhcpv6.dropped", message, why, client: incoming.source, ...more }],
   });
 
@@ -150,7 +151,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {
     events.push({ type: "dhcpv6.dropped", message: name, why: reply.why.join("; "), ...asker, ...relay, machine: machine.id });
-    return { send: null, leases: [], machine: identified.learned.length > 0 ? machine : null, events };
+    return { send: null, leases: [], machines: identified.changed, events };
   }
   events.push({
     type: "dhcpv6.answered",
@@ -174,7 +175,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
       port: relays.length > 0 && !findOption(relays[0]?.options ?? [], OptionCode.relayPort) ? SERVER_PORT : incoming.sourcePort,
     },
     leases: reply.leases,
-    machine: identified.learned.length > 0 ? machine : null,
+    machines: identified.changed,
     events,
   };
 }

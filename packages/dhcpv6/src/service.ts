@@ -10,7 +10,9 @@ import { handle, type ServerState } from "./server.ts";
 export interface Dhcpv6Edge {
   readonly emit: Emit;
   /** Resolves once they are on disk. */
-  store(leases: readonly Lease[], machine: Machine | null): Promise<void>;
+  store(leases: readonly Lease[]): Promise<void>;
+  /** Stores what was learned with the next lease, or a little later: no answer rests on it. */
+  remember(machines: readonly Machine[]): void;
 }
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -26,31 +28,22 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     const source = from.address.replace(/%.*$/, "");
     const outcome = handle(current, { bytes, source, sourcePort: from.port, interface: on.interface, destination: on.address }, Date.now());
     const { send } = outcome;
-    const write = outcome.leases.length > 0 || outcome.machine !== null;
-    if (write) {
+    if (outcome.machines.length > 0) edge.remember(outcome.machines);
+    if (outcome.leases.length > 0) {
       if (waiting >= MAX_WAITING) {
         edge.emit({ type: "wire.dropped", service: "dhcpv6", why: "too many answers wait for the disk", count: 1 });
         return;
       }
       waiting++;
-      const stored = edge.store(outcome.leases, outcome.machine).finally(() => waiting--);
-      // Only a lease must be durable before its Reply; what was learned of the machine may follow.
-      if (outcome.leases.length > 0) {
-        try {
-          await stored;
-        } catch (error) {
-          edge.emit({
-            type: "dhcpv6.dropped",
-            message: "Reply",
-            why: `the lease could not be stored: ${(error as Error).message}`,
-            client: source,
-          });
-          return;
-        }
-      } else
-        stored.catch((error: Error) =>
-          edge.emit({ type: "wire.dropped", service: "dhcpv6", why: `not stored: ${error.message}`, count: 1 }),
-        );
+      try {
+        await edge.store(outcome.leases);
+      } catch (error) {
+        const why = `the lease could not be stored: ${(error as Error).message}`;
+        edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
+        return;
+      } finally {
+        waiting--;
+      }
     }
     // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone. It may be gone
     // since: stopped, or reloaded.

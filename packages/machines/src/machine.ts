@@ -12,6 +12,8 @@ export interface Machine {
   /** The profile an operator chose for it; null: by configuration. */
   readonly profile: string | null;
   readonly boot: BootState;
+  /** Several machines speak from its link-local address (a bridge, a host of VMs, a load generator): there the DUID tells them apart. */
+  readonly shared: boolean;
   /** Unix milliseconds. */
   readonly firstSeen: number;
 }

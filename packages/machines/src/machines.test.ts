@@ -41,6 +41,35 @@ test("the relay's word on the MAC goes before the peer's address, that before th
   assert.equal(why(undefined, "2001:db8::5054:ff:fe0b:1")?.mac, "52:54:00:aa:00:03", "a relay's peer that is not link-local tells nothing");
 });
 
+const llt = (n: number): string => `00010001${(0x2a000000 + n).toString(16)}0200000000${n.toString(16).padStart(2, "0")}`;
+
+test("a hundred DUID-LLTs from one link-local address are a hundred machines, and stay so after a restart", () => {
+  const machines = new Machines([]);
+  const ids = new Set<string | undefined>();
+  for (let n = 0; n < 100; n++) ids.add(machines.identify({ peer: PEER, duid: llt(n) }, n)?.machine.id);
+  assert.equal(ids.size, 100);
+  const again = new Machines([], JSON.parse(JSON.stringify([...machines.all()])));
+  for (let n = 99; n >= 0; n--) assert.ok(ids.has(again.identify({ peer: PEER, duid: llt(n) }, 2 * 3600_000)?.machine.id));
+  assert.equal([...again.all()].length, 100);
+});
+
+test("a DUID-LLT may carry the MAC of the machine's other NIC, and another one after a new installation", () => {
+  const machines = new Machines([]);
+  for (const [duid, hours] of [
+    [FIRMWARE, 0],
+    [llt(1), 0],
+    [llt(1), 5],
+    [llt(2), 24],
+  ] as const)
+    assert.equal(machines.identify({ peer: PEER, duid }, hours * 3600_000)?.machine.id, "m-5254000b0001");
+});
+
+test("cloned disks share a DUID: each machine is known by its own link-local address", () => {
+  const machines = new Machines([]);
+  const ids = [1, 2, 3].map((n) => machines.identify({ peer: `fe80::5054:ff:fe0b:${n}`, duid: llt(7) }, 0)?.machine.id);
+  assert.deepEqual(ids, ["m-5254000b0001", "m-5254000b0002", "m-5254000b0003"]);
+});
+
 test("without a MAC a machine is known by its UUID in either byte order, or by its DUID", () => {
   const machines = new Machines([]);
   const first = machines.identify({ peer: "fe80::1", duid: FIRMWARE }, 0)?.machine.id;

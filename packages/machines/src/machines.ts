@@ -15,7 +15,11 @@ export interface Identified {
   readonly why: string;
   /** What was not known of it before; empty where nothing changed. */
   readonly learned: readonly string[];
+  /** Machines that are to be stored. */
+  readonly changed: readonly Machine[];
 }
+
+const SHARED_WITHIN_MS = 3600_000;
 
 export class Machines {
   readonly #byId = new Map<string, Machine>();
@@ -23,6 +27,8 @@ export class Machines {
   readonly #idByUuid = new Map<string, string>();
   readonly #idByDuid = new Map<string, string>();
   readonly #idByToken = new Map<string, string>();
+  /** By the MAC of a link-local address: the other MAC that was last seen in a DUID from there. */
+  readonly #foreignMac = new Map<Mac, { mac: Mac; at: number }>();
   #configured = new Map<string, MachineConfig>();
 
   /** `stored`: the machines of an earlier run. */
@@ -72,7 +78,8 @@ export class Machines {
   /** Finds the machine that the evidence points to, or makes it known. Null where there is no evidence at all. */
   identify(evidence: Evidence, now: number): Identified | null {
     const duid = evidence.duid === undefined ? null : readDuid(Buffer.from(evidence.duid, "hex"));
-    const [mac, macFrom] = macOf(evidence, duid?.mac);
+    const changed: Machine[] = [];
+    const [mac, macFrom] = this.#macOf(evidence, duid?.mac ?? null, now, changed);
     const uuids = (duid?.uuids ?? []).filter((uuid) => !isPlaceholderUuid(uuid));
     const configured = this.#configuredFor(mac, uuids, evidence.duid);
 
@@ -112,8 +119,9 @@ export class Machines {
       machine = { ...machine, duids: [...machine.duids, evidence.duid].slice(-16) };
       learned.push(`DUID ${evidence.duid}`);
     }
-    if (machine !== known) this.#put(machine);
-    return { machine, mac, why, learned };
+    if (machine !== known) changed.push(machine);
+    for (const each of changed) this.#put(each);
+    return { machine, mac, why, learned, changed };
   }
 
   /** Sets how far its installation is; returns the machine as it is then. */
@@ -125,6 +133,24 @@ export class Machines {
     const changed = { ...machine, boot: { stage, token, since: now } };
     this.#put(changed);
     return changed;
+  }
+
+  /** The MAC that the evidence shows and where it comes from; the surest first. */
+  #macOf({ relayMac, peer, duid }: Evidence, duidMac: Mac | null, now: number, changed: Machine[]): [mac: Mac | null, from: string] {
+    if (relayMac !== undefined) return [relayMac, "from the relay (option 79)"];
+    const peerMac = peer !== undefined && isLinkLocal(peer) ? macOfEui64(peer) : null;
+    if (peerMac === null) return [duidMac, duidMac === null ? "" : "from its DUID"];
+    const fromPeer: [Mac, string] = [peerMac, "from its link-local address"];
+    if (duidMac === null || duidMac === peerMac || duid === undefined) return fromPeer;
+    // One other MAC in its DUIDs is its other NIC's, or a cloned disk's; a second one soon after shows that several machines speak.
+    const machine = this.byMac(peerMac);
+    const last = this.#foreignMac.get(peerMac);
+    if (!machine?.shared && (last === undefined || last.mac === duidMac || now - last.at > SHARED_WITHIN_MS)) {
+      this.#foreignMac.set(peerMac, { mac: duidMac, at: now });
+      return fromPeer;
+    }
+    if (machine && !machine.shared) changed.push({ ...machine, shared: true });
+    return machine?.duids.includes(duid) ? fromPeer : [duidMac, "from its DUID: several machines speak from that link-local address"];
   }
 
   #put(machine: Machine): void {
@@ -152,16 +178,6 @@ export class Machines {
   }
 }
 
-/** The MAC that the evidence shows and where it comes from; the surest first. */
-function macOf(evidence: Evidence, duidMac: Mac | undefined): [mac: Mac | null, from: string] {
-  if (evidence.relayMac !== undefined) return [evidence.relayMac, "from the relay (option 79)"];
-  if (evidence.peer !== undefined && isLinkLocal(evidence.peer)) {
-    const mac = macOfEui64(evidence.peer);
-    if (mac !== null) return [mac, "from its link-local address"];
-  }
-  return duidMac === undefined ? [null, ""] : [duidMac, "from its DUID"];
-}
-
 const newMachine = (id: string, now: number): Machine => ({
   id,
   macs: [],
@@ -169,6 +185,7 @@ const newMachine = (id: string, now: number): Machine => ({
   duids: [],
   profile: null,
   boot: { stage: "new", token: null, since: now },
+  shared: false,
   firstSeen: now,
 });
 

@@ -24,6 +24,8 @@ export interface Store {
   readonly setAside: string | null;
   /** Resolves once the changes are on disk (a completed fsync). Rejects where they are not. */
   commit(changes: readonly Change[]): Promise<void>;
+  /** Stores them with the next commit, or within a second: for what no answer rests on. */
+  later(changes: readonly Change[]): void;
   close(): Promise<void>;
 }
 
@@ -33,6 +35,8 @@ export type FromStore =
   | { readonly say: "failed"; readonly why: string }
   | { readonly say: "committed"; readonly id: number; readonly error?: string }
   | { readonly say: "closed" };
+
+const LEISURE_MS = 1000;
 
 /** Opens or makes `netboot6.db` in `dir`. Rejects with a plain message where it cannot. */
 export async function openStore(dir: string): Promise<Store> {
@@ -52,8 +56,11 @@ export async function openStore(dir: string): Promise<Store> {
   let writing: Batch | null = null;
   let failed: Error | null = null;
 
+  let leisure: NodeJS.Timeout | null = null;
   const write = (): void => {
     if (writing || next.changes.length === 0) return;
+    if (leisure) clearTimeout(leisure);
+    leisure = null;
     writing = next;
     next = { changes: [], waiting: [] };
     worker.postMessage({ say: "commit", id: ++lastId, changes: writing.changes } satisfies ToStore);
@@ -88,10 +95,22 @@ export async function openStore(dir: string): Promise<Store> {
         if (!writing && next.waiting.length === 1) setImmediate(write);
       });
     },
+    later(changes) {
+      if (failed) return;
+      next.changes.push(...changes);
+      leisure ??= setTimeout(() => {
+        leisure = null;
+        write();
+      }, LEISURE_MS);
+    },
     async close() {
+      while (!failed && (writing || next.changes.length > 0)) {
+        write();
+        const batch: Batch = writing ?? next;
+        await new Promise<void>((resolve) => batch.waiting.push({ resolve, reject: () => resolve() }));
+      }
       if (failed) return;
       const ended = new Promise((resolve) => worker.once("exit", resolve));
-      write();
       worker.postMessage({ say: "close" } satisfies ToStore);
       await ended;
     },

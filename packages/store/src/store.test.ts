@@ -29,6 +29,23 @@ test("what was committed is there after it is opened again; what was deleted is 
   await second.close();
 });
 
+test("what may wait goes with the next commit, or with the closing", async (t) => {
+  const dir = tempDir(t);
+  const first = await openStore(dir);
+  first.later([{ kind: "machine", key: "a", value: 1 }]);
+  await first.commit([{ kind: "lease", key: "b", value: 2 }]);
+  const underWay = first.commit([{ kind: "lease", key: "b", value: 2 }]);
+  setImmediate(() => first.later([{ kind: "machine", key: "c", value: 3 }]));
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  await Promise.all([underWay, first.close()]);
+  const second = await openStore(dir);
+  assert.deepEqual(
+    second.stored.map(({ key }) => key),
+    ["b", "a", "c"],
+  );
+  await second.close();
+});
+
 test("a damaged file is put aside and named, never silently emptied", async (t) => {
   const dir = tempDir(t);
   writeFileSync(join(dir, "netboot6.db"), "this is no database, and it is long enough to be read as a header of one. ".repeat(20));

@@ -169,7 +169,12 @@ export class RunningAppliance {
         this.#inMain(
           "dhcpv6",
           () => this.#serverState(),
-          (state) => startDhcpv6(state, { emit: this.bus.emit, store: (leases, machine) => this.registry.store(leases, machine) }),
+          (state) =>
+            startDhcpv6(state, {
+              emit: this.bus.emit,
+              store: (leases) => this.registry.storeLeases(leases),
+              remember: (machines) => this.registry.rememberMachines(machines),
+            }),
         ),
       );
     if (dns)

@@ -9,6 +9,7 @@ import { type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
 
+const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const WAIT: Profile = { kind: "wait", poll: 30 };
 
 export class Registry {
@@ -51,10 +52,17 @@ export class Registry {
     return this.#store.close();
   }
 
-  store(leases: readonly Lease[], machine: Machine | null): Promise<void> {
-    const changes: Change[] = leases.map((lease) => ({ kind: "lease", key: lease.address, value: lease }));
-    if (machine) changes.push({ kind: "machine", key: machine.id, value: machine });
-    return this.#store.commit(changes);
+  /** Resolves once they are on disk. */
+  storeLeases(leases: readonly Lease[]): Promise<void> {
+    return this.#store.commit(leases.map((lease) => ({ kind: "lease", key: lease.address, value: lease })));
+  }
+
+  storeMachine(machine: Machine): Promise<void> {
+    return this.#store.commit([machineChange(machine)]);
+  }
+
+  rememberMachines(machines: readonly Machine[]): void {
+    this.#store.later(machines.map(machineChange));
   }
 
   /** Completes an event's asker with the machine and network that its address belongs to. */
@@ -73,7 +81,7 @@ export class Registry {
         const machine = this.machines.byToken(question.token);
         if (!machine) return false;
         const done = this.machines.setBoot(machine.id, "installed", Date.now());
-        await this.store([], done ?? null);
+        if (done) await this.storeMachine(done);
         emit({ type: "machine.done", profile: this.#profileOf(machine.id, null).name, client: question.client, machine: machine.id });
         return true;
       }
@@ -108,6 +116,7 @@ export class Registry {
         duids: [],
         profile: null,
         boot: { stage: "new", token: null, since: 0 },
+        shared: false,
         firstSeen: 0,
       };
       const values = templateValues({ appliance: this.#appliance, network, machine: nobody, mac: null, address: client, vars: {} });
@@ -127,7 +136,7 @@ export class Registry {
     const installed = installs && profile.once && machine.boot.stage === "installed";
     if (installs && !installed && startsInstallation && machine.boot.stage !== "installing") {
       machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
-      await this.store([], machine);
+      await this.storeMachine(machine);
     }
     const vars = this.machines.config(machine.id)?.vars ?? {};
     const address = this.#addressOf(machine, network) ?? client;
@@ -140,6 +149,7 @@ export class Registry {
     const mac = macOfEui64(client);
     if (mac !== null) {
       const identified = this.machines.identify({ relayMac: mac }, Date.now());
+      if (identified) this.rememberMachines(identified.changed);
       return identified && { machine: identified.machine, mac, why: `${client} carries the MAC ${mac}` };
     }
     const claimed = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
