@@ -11,11 +11,14 @@ tests="$demo tcpdump ndisc6 bind9-dnsutils radvd isc-dhcp-client isc-dhcp-relay 
 
 only_tell=
 [ "${1-}" != --missing ] || { only_tell=1; shift; }
+bench="$tests kea-dhcp6-server dnsmasq-base"
+
 case ${1-} in
   base) packages=$base why="to compile the native module" ;;
   demo) packages=$demo why="for the provisioning VLAN and its virtual machines" ;;
   test) packages=$tests why="for the provisioning VLAN, its virtual machines and the real clients of the tests" ;;
-  *) echo "usage: setup.sh [--missing] base|demo|test" >&2; exit 2 ;;
+  bench) packages=$bench why="for the benchmarks and the servers that they compare with" ;;
+  *) echo "usage: setup.sh [--missing] base|demo|test|bench" >&2; exit 2 ;;
 esac
 
 fail() { echo "setup: $*" >&2; exit 1; }

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** What Debian packages are for; `setup.sh` knows which. */
-export type RequirementSet = "base" | "demo" | "test";
+export type RequirementSet = "base" | "demo" | "test" | "bench";
 
 const SETUP = fileURLToPath(new URL("../setup.sh", import.meta.url));
 

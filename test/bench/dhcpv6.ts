@@ -1,0 +1,260 @@
+/**
+ * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
+ * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Namespace, NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
+
+interface Load {
+  readonly exchanges: number;
+  readonly seconds: number;
+  readonly resent: number;
+  readonly refused: number;
+  /** microseconds of a whole exchange */
+  readonly p50: number;
+  readonly p99: number;
+  /** share of the load's core */
+  readonly cpu: number;
+}
+
+interface Server {
+  readonly name: string;
+  start(): Promise<RunningServer>;
+}
+
+interface RunningServer {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+interface Figures {
+  readonly held: number;
+  readonly perSecond: number;
+  /** CPU microseconds of the server for one exchange */
+  readonly cpu: number;
+  readonly one: Load;
+  readonly memory: number;
+  readonly resent: number;
+  /** False where the load was the bottleneck. */
+  readonly valid: boolean;
+}
+
+const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
+const OUTSTANDING = 32;
+const SECONDS = 5;
+const LOAD_CORE_LIMIT = 0.8;
+
+export async function benchDhcpv6(args: readonly string[]): Promise<void> {
+  const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 3);
+  const heldCounts = (args.find((arg) => arg.startsWith("--held="))?.slice(7) ?? "1000,10000,100000").split(",").map(Number);
+  const names = (args.find((arg) => arg.startsWith("--servers="))?.slice(10) ?? "netboot6,kea,dnsmasq").split(",");
+  const vlan = new ProvisioningVlan();
+  const client = vlan.client("load");
+  client.up();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const program = join(vlan.dir, "dhcpv6-load");
+  execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "dhcpv6-load.c")]);
+  const load = async (outstanding: number, seconds: number, first: number, most?: number): Promise<Load> => {
+    const argv = [
+      "taskset",
+      "-c",
+      "1",
+      program,
+      "eth0",
+      String(outstanding),
+      String(seconds),
+      String(first),
+      ...(most === undefined ? [] : [String(most)]),
+    ];
+    const { stdout, stderr } = await client.namespace.exec(argv, { timeout: seconds + 30 });
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(stdout) as Load;
+  };
+  const servers = [netboot6(vlan), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
+  console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
+  for (const held of heldCounts) {
+    const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
+    for (let round = 0; round < rounds; round++)
+      for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
+        if (server.name === "dnsmasq" && held > 1000) continue; // it takes minutes to fill, and answers none then
+        const running = await server.start();
+        try {
+          figures.get(server.name)?.push(await measure(running, held, load));
+        } finally {
+          await running.stop();
+        }
+      }
+    print(held, figures);
+  }
+  vlan.close();
+}
+
+async function measure(
+  server: RunningServer,
+  held: number,
+  load: (outstanding: number, seconds: number, first: number, most?: number) => Promise<Load>,
+): Promise<Figures> {
+  await load(OUTSTANDING, 120, 1_000_000, held);
+  const one = await load(1, 2, 50_000_000);
+  const before = cpuSeconds(server.pid);
+  const full = await load(OUTSTANDING, SECONDS, 100_000_000);
+  const cpu = cpuSeconds(server.pid) - before;
+  return {
+    held,
+    perSecond: full.exchanges / full.seconds,
+    cpu: (cpu * 1e6) / Math.max(1, full.exchanges),
+    one,
+    memory: residentMegabytes(server.pid),
+    resent: full.resent + full.refused,
+    valid: full.cpu < LOAD_CORE_LIMIT,
+  };
+}
+
+function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): void {
+  console.log(`\n${held} leases held`);
+  console.log("server      exchanges/s (each round)            CPU us   one at a time p50/p99 us   memory MB   resent");
+  for (const [name, all] of figures) {
+    if (all.length === 0) continue;
+    const each = all.map(({ perSecond, valid }) => `${perSecond.toFixed(0)}${valid ? "" : " (void: load-bound)"}`).join(" ");
+    const line = [
+      name.padEnd(11),
+      `${median(all.map((f) => f.perSecond))
+        .toFixed(0)
+        .padStart(6)} (${each})`.padEnd(36),
+      median(all.map((f) => f.cpu))
+        .toFixed(0)
+        .padStart(6),
+      `${median(all.map((f) => f.one.p50))}/${median(all.map((f) => f.one.p99))}`.padStart(20),
+      median(all.map((f) => f.memory))
+        .toFixed(0)
+        .padStart(16),
+      String(all.reduce((sum, f) => sum + f.resent, 0)).padStart(10),
+    ];
+    console.log(line.join(" "));
+  }
+  const ours = figures.get("netboot6") ?? [];
+  const theirs = figures.get("kea") ?? [];
+  const ratios = ours.map((f, i) => f.perSecond / (theirs[i]?.perSecond ?? Number.NaN));
+  const latency = ours.map((f, i) => f.one.p50 / (theirs[i]?.one.p50 ?? Number.NaN));
+  if (theirs.length > 0 && ours.length > 0)
+    console.log(
+      `netboot6/kea: ${median(ratios).toFixed(2)} of its exchanges per second, ${median(latency).toFixed(2)} of its latency one at a time (medians of the rounds' ratios)`,
+    );
+}
+
+function netboot6(vlan: ProvisioningVlan): Server {
+  return {
+    name: "netboot6",
+    async start() {
+      const dir = join(vlan.dir, "ours");
+      rmSync(dir, { recursive: true, force: true });
+      mkdirSync(join(dir, "boot-assets"), { recursive: true });
+      const file = join(dir, "appliance.yaml");
+      // As shipped: every service on, events, log and console.
+      writeFileSync(
+        file,
+        `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\n`,
+      );
+      return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
+    },
+  };
+}
+
+function kea(vlan: ProvisioningVlan): Server {
+  return {
+    name: "kea",
+    async start() {
+      const dir = join(vlan.dir, "kea");
+      rmSync(dir, { recursive: true, force: true });
+      mkdirSync(dir);
+      const file = join(dir, "kea.json");
+      const Dhcp6 = {
+        "server-id": { type: "LL", persist: false },
+        "interfaces-config": { interfaces: ["prov0"] },
+        "lease-database": { type: "memfile", persist: true, name: join(dir, "leases.csv"), "lfc-interval": 3600 },
+        "preferred-lifetime": 3000,
+        "valid-lifetime": 4000,
+        "option-data": [
+          { name: "dns-servers", data: "2001:db8:0:1::1" },
+          { name: "preference", data: "255" },
+        ],
+        subnet6: [{ id: 1, subnet: "2001:db8:0:1::/64", interface: "prov0", pools: [{ pool: `${POOL[0]} - ${POOL[1]}` }] }],
+        loggers: [{ name: "kea-dhcp6", severity: "WARN", output_options: [{ output: "stderr" }] }],
+      };
+      writeFileSync(file, JSON.stringify({ Dhcp6 }));
+      const env = { ...process.env, KEA_PIDFILE_DIR: dir, KEA_LOCKFILE_DIR: "none" };
+      return start(vlan.server, ["kea-dhcp6", "-c", file], null, join(dir, "log"), env);
+    },
+  };
+}
+
+function dnsmasq(vlan: ProvisioningVlan): Server {
+  return {
+    name: "dnsmasq",
+    async start() {
+      const dir = join(vlan.dir, "dnsmasq");
+      rmSync(dir, { recursive: true, force: true });
+      mkdirSync(dir);
+      const argv = [
+        "dnsmasq",
+        "-k",
+        "-C",
+        "/dev/null",
+        "-p",
+        "0",
+        "--interface=prov0",
+        "--bind-interfaces",
+        "--user=root",
+        `--pid-file=${join(dir, "pid")}`,
+        `--dhcp-leasefile=${join(dir, "leases")}`,
+      ];
+      return start(
+        vlan.server,
+        [...argv, `--dhcp-range=${POOL[0]},${POOL[1]},64,1h`, "--dhcp-lease-max=1000000", "--dhcp-authoritative"],
+        null,
+        join(dir, "log"),
+      );
+    },
+  };
+}
+
+async function start(
+  namespace: Namespace,
+  argv: readonly string[],
+  ready: RegExp | null,
+  logFile: string,
+  env?: NodeJS.ProcessEnv,
+): Promise<RunningServer> {
+  const log = openSync(logFile, "w");
+  const child = namespace.spawn(["taskset", "-c", "0", ...argv], { stdio: ["ignore", log, "inherit"], env });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  for (let waited = 0; waited < 1500 || (ready && !ready.test(readFileSync(logFile, "latin1"))); waited += 100) {
+    if (waited > 30_000 || child.exitCode !== null) throw new Error(`${argv[0]} did not start`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    pid: child.pid as number,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** User and system time of the process, all its threads. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+const residentMegabytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,12 @@
+/** `npm run bench NAME`: ours and real peers alternately in one run, and the ratio between them. */
+import { benchDhcpv6 } from "./dhcpv6.ts";
+
+const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { dhcpv6: benchDhcpv6 };
+const [name = "", ...args] = process.argv.slice(2);
+const bench = benches[name];
+if (!bench) {
+  console.error(`usage: npm run bench ${Object.keys(benches).join("|")}`);
+  process.exit(2);
+}
+await bench(args);
+process.exit(0);
