@@ -8,11 +8,10 @@ base="python3 make g++" # npm compiles raw-socket
 demo="$base iproute2 ethtool util-linux qemu-system-x86 ovmf curl"
 # dhcpcd-base, not dhcpcd5: the latter would start to configure this machine's own interfaces.
 tests="$demo tcpdump ndisc6 bind9-dnsutils radvd isc-dhcp-client isc-dhcp-relay dhcpcd-base systemd"
+bench="$tests kea-dhcp6-server dnsmasq-base"
 
 only_tell=
 [ "${1-}" != --missing ] || { only_tell=1; shift; }
-bench="$tests kea-dhcp6-server dnsmasq-base"
-
 case ${1-} in
   base) packages=$base why="to compile the native module" ;;
   demo) packages=$demo why="for the provisioning VLAN and its virtual machines" ;;
