@@ -105,8 +105,8 @@ function assign(state: ServerState, asked: Asked, commit: boolean): IaAnswer[] {
       state.leases.offer(chosen.address, request.machine, asked.now);
       return grantedIa(asked.network, ia.iaid, chosen.address, [], why);
     }
-    const lease = state.leases.bind(chosen.address, request, lifetimes(asked.network).valid);
-    return grantedIa(asked.network, ia.iaid, chosen.address, [lease], why);
+    const leases = state.leases.bind(chosen.address, request, lifetimes(asked.network).valid);
+    return grantedIa(asked.network, ia.iaid, chosen.address, leases, why);
   });
   return [...answers, ...refusedPrefixes(asked)];
 }
@@ -126,9 +126,9 @@ function extend(state: ServerState, asked: Asked): IaAnswer[] {
       return refusedIa(ia, Status.noBinding, "no binding for this IA");
     if (chosen.address === null) return revokedIa(ia, lost, chosen.why);
     taken.add(chosen.address);
-    const lease = state.leases.bind(chosen.address, request, lifetimes(asked.network).valid);
+    const leases = state.leases.bind(chosen.address, request, lifetimes(asked.network).valid);
     const why = `${chosen.address}: ${chosen.why}${foreign.length > 0 ? `; ${foreign.join(", ")} not on this link` : ""}`;
-    return grantedIa(asked.network, ia.iaid, chosen.address, [lease], why, lost);
+    return grantedIa(asked.network, ia.iaid, chosen.address, leases, why, lost);
   });
   return [...answers, ...refusedPrefixes(asked)];
 }

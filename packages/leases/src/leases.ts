@@ -40,9 +40,13 @@ export class Leases {
   readonly #offers = new Map<Address, { machine: string; until: number }>();
   /** Addresses that machines of the configuration reserve. */
   #reserved = new Map<Address, string>();
+  /** By network: where the last search of a crowded pool ended. */
+  readonly #searched = new Map<string, { at: bigint }>();
 
   constructor(stored: readonly Lease[] = []) {
-    for (const lease of stored) this.put(lease);
+    // Where a binding moved to another address, that one is put last and is its own.
+    const bound = (lease: Lease): number => Number(lease.state === "bound");
+    for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil)) this.put(lease);
   }
 
   /** Takes the reservations of a configuration: address -> machine id. */
@@ -85,7 +89,12 @@ export class Leases {
 
   /** Keeps an advertised address for the machine a little while. */
   offer(address: Address, machine: string, now: number): void {
-    if (this.#offers.size > 10_000) for (const [key, offer] of this.#offers) if (offer.until < now) this.#offers.delete(key);
+    // The oldest stand first, so that those that are over are found without a look at all.
+    for (const [key, offer] of this.#offers) {
+      if (offer.until > now) break;
+      this.#offers.delete(key);
+    }
+    this.#offers.delete(address);
     this.#offers.set(address, { machine, until: now + OFFER_SECONDS });
   }
 
@@ -102,20 +111,20 @@ export class Leases {
       bound.state !== "declined" &&
       bound.machine === request.machine &&
       prefixContains(network.prefix, bound.address) &&
-      !request.taken.has(bound.address)
+      !request.taken.has(bound.address) &&
+      this.#ownerOr(bound.address, request.machine) === request.machine
     ) {
       if (request.reserved === null || request.reserved === bound.address || !this.#mayHave(request.reserved, request))
         return { address: bound.address, why: "the address it has", supersedes: null };
     }
 
     let other: Address | null = null;
-    let tried = 0;
-    for (const [address, why] of candidates(request, pool.kind === "none" ? [] : poolCandidates(request))) {
-      if (++tried > MAX_CANDIDATES) break;
+    for (const { address, why, own } of candidates(request, poolCandidates(request, this.#cursor(network.name)))) {
       if (!this.#mayHave(address, request)) continue;
       const lease = this.#byAddress.get(address);
-      if (!lease || lease.machine === request.machine) {
-        const supersedes = lease && (lease.duid !== request.duid || lease.iaid !== request.iaid) && lease.state === "bound" ? lease : null;
+      if (!lease || lease.machine === request.machine || own) {
+        const another = lease && (lease.duid !== request.duid || lease.iaid !== request.iaid) && lease.machine === request.machine;
+        const supersedes = another && lease.state === "bound" ? lease : null;
         return { address, why, supersedes };
       }
       other ??= address; // another machine's, released or expired: only when nothing else is free
@@ -126,10 +135,10 @@ export class Leases {
 
   /** Whether the address may be given to this request at all. */
   #mayHave(address: Address, request: AddressRequest): boolean {
-    const { now } = request;
-    if (request.taken.has(address) || address === request.network.address) return false;
-    const owner = this.#reserved.get(address);
-    if (owner !== undefined && owner !== request.machine) return false;
+    const { now, network } = request;
+    // The first address of a prefix is every router's (RFC 4291 §2.6.1).
+    if (request.taken.has(address) || address === network.address || address === network.prefix.address) return false;
+    if (this.#ownerOr(address, request.machine) !== request.machine) return false;
     const offer = this.#offers.get(address);
     if (offer && offer.machine !== request.machine && offer.until > now) return false;
     const lease = this.#byAddress.get(address);
@@ -140,9 +149,21 @@ export class Leases {
     return lease.state === "released" || lease.duid !== request.duid || lease.iaid === request.iaid || request.bootClient;
   }
 
-  /** Binds the address: the lease to store. The caller stores it, then answers. */
-  bind(address: Address, request: AddressRequest, valid: number): Lease {
+  /** The machine that the address is reserved for; else `machine`. */
+  #ownerOr(address: Address, machine: string): string {
+    return this.#reserved.get(address) ?? machine;
+  }
+
+  #cursor(network: string): { at: bigint } {
+    const cursor = this.#searched.get(network) ?? { at: 0n };
+    this.#searched.set(network, cursor);
+    return cursor;
+  }
+
+  /** Binds the address: the leases to store, its own first. The caller stores them, then answers. */
+  bind(address: Address, request: AddressRequest, valid: number): Lease[] {
     const before = this.#byAddress.get(address);
+    const moved = this.byBinding(request.network.name, request.duid, request.iaid);
     const lease: Lease = {
       address,
       network: request.network.name,
@@ -153,8 +174,20 @@ export class Leases {
       validUntil: request.now + valid,
       since: before?.machine === request.machine ? before.since : request.now,
     };
+    // Released first: what is put last is the binding's address.
+    const left = moved && moved.address !== address && moved.machine === request.machine && moved.state === "bound";
+    const released = left ? [this.release(moved)] : [];
     this.put(lease);
-    return lease;
+    return [lease, ...released];
+  }
+
+  /** Takes over what another id of the same machine has; the leases to store. */
+  rename(from: string, to: string): Lease[] {
+    const renamed = this.ofMachine(from).map((lease) => ({ ...lease, machine: to }));
+    for (const lease of renamed) this.put(lease);
+    this.#byMachine.delete(from);
+    for (const [address, offer] of this.#offers) if (offer.machine === from) this.#offers.set(address, { ...offer, machine: to });
+    return renamed;
   }
 
   release(lease: Lease): Lease {
@@ -171,17 +204,26 @@ export class Leases {
   }
 }
 
-const MAX_CANDIDATES = 70_000;
+/** So many addresses are looked at from the hashed one on, then so many from where the last search ended: a look at the whole of a full pool would hold up every other answer. */
+const HASHED_STEPS = 64n;
+const SEARCH_STEPS = 1024n;
 
-function* candidates(request: AddressRequest, pool: Iterable<Address>): Generator<[Address, string]> {
+interface Candidate {
+  readonly address: Address;
+  readonly why: string;
+  /** Nobody else's by right: taken even where another machine had it before. */
+  readonly own: boolean;
+}
+
+function* candidates(request: AddressRequest, pool: Iterable<Address>): Generator<Candidate> {
   const { network, mac, reserved } = request;
-  if (reserved !== null) yield [reserved, "reserved for it in the configuration"];
+  if (reserved !== null) yield { address: reserved, why: "reserved for it in the configuration", own: true };
   const { autonomous, kind } = { autonomous: isAutonomous(network), kind: network.dhcp?.pool.kind };
   if (kind === "auto" && autonomous && mac !== null && network.prefix.length <= 64)
-    yield [eui64Address(network.prefix, mac), "the address it forms itself from its MAC (SLAAC)"];
+    yield { address: eui64Address(network.prefix, mac), why: "the address it forms itself from its MAC (SLAAC)", own: true };
   const range = poolRange(network);
-  for (const hint of request.hints) if (range && inRange(range, hint)) yield [hint, "the address it asked for"];
-  for (const address of pool) yield [address, "by its identity, from the pool"];
+  for (const hint of request.hints) if (range && inRange(range, hint)) yield { address: hint, why: "the address it asked for", own: false };
+  for (const address of pool) yield { address, why: "by its identity, from the pool", own: false };
 }
 
 const isAutonomous = (network: Network): boolean => {
@@ -206,13 +248,17 @@ const inRange = (range: Range, address: Address): boolean => {
   return value >= range.first && value <= range.last;
 };
 
-/** The pool's addresses from the one that the identity hashes to, so that it is the same even after the store was lost. */
-function* poolCandidates(request: AddressRequest): Generator<Address> {
+/**
+ * The pool's addresses from the one that the identity hashes to, so that it is the same even after the store was lost. In a
+ * crowded pool many searches together see all of it.
+ */
+function* poolCandidates(request: AddressRequest, cursor: { at: bigint }): Generator<Address> {
   const range = poolRange(request.network);
   if (!range) return;
   const size = range.last - range.first + 1n;
+  const address = (place: bigint): Address => bigIntToAddress(range.first + (place % size));
   const identity = request.mac ?? request.machine;
-  const hash = createHash("sha256").update(identity).digest().readBigUInt64BE();
-  const start = hash % size;
-  for (let i = 0n; i < size; i++) yield bigIntToAddress(range.first + ((start + i) % size));
+  const start = createHash("sha256").update(identity).digest().readBigUInt64BE() % size;
+  for (let i = 0n; i < size && i < HASHED_STEPS; i++) yield address(start + i);
+  for (let i = 0n; i < size && i < SEARCH_STEPS; i++) yield address(cursor.at++);
 }

@@ -1,0 +1,92 @@
+/** Who gets which address; the server's own tests are in dhcpv6. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parsePrefix } from "@netboot6/codec";
+import type { Network } from "@netboot6/config";
+import { type AddressRequest, Leases } from "./index.ts";
+
+const prefix = parsePrefix("2001:db8:0:1::/64");
+const network = (first: string, last: string): Network =>
+  ({
+    name: "prov",
+    prefix,
+    address: "2001:db8:0:1::1",
+    advertise: null,
+    relayed: false,
+    dhcp: { pool: { kind: "range", first: `2001:db8:0:1::${first}`, last: `2001:db8:0:1::${last}` } },
+  }) as unknown as Network;
+
+const SMALL = network("1000", "1003");
+const ask = (machine: string, more: Partial<AddressRequest> = {}): AddressRequest => ({
+  network: SMALL,
+  machine,
+  mac: null,
+  duid: machine,
+  iaid: 1,
+  bootClient: false,
+  reserved: null,
+  hints: [],
+  taken: new Set(),
+  now: 1000,
+  ...more,
+});
+
+function take(leases: Leases, request: AddressRequest): string {
+  const { address, why } = leases.choose(request);
+  assert.ok(address, why);
+  leases.bind(address, request, 100);
+  return address;
+}
+
+test("a full pool of many addresses is seen to be full without a look at all of it, and a crowded one is found a place in", () => {
+  const large = network("1000", "ffff");
+  const leases = new Leases();
+  for (let n = 0x1000; n <= 0xffff; n++) leases.offer(`2001:db8:0:1::${n.toString(16)}`, "flood", 1000);
+  const started = performance.now();
+  for (let n = 0; n < 20; n++) assert.equal(leases.choose(ask(`m${n}`, { network: large })).address, null);
+  assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
+  leases.offer("2001:db8:0:1::7777", "flood", 0);
+  const found = Array.from({ length: 61 }, () => leases.choose(ask("late", { network: large })).address);
+  assert.ok(found.includes("2001:db8:0:1::7777"));
+});
+
+test("an address that is reserved is its machine's: another gives it up when it renews, and one that had it once does not keep it", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("other"));
+  leases.reserve(new Map([[had, "node"]]));
+  const mine = { reserved: had };
+  assert.notEqual(leases.choose(ask("node", mine)).address, had, "while another has it");
+  const next = take(leases, ask("other", { now: 1010 }));
+  assert.notEqual(next, had);
+  assert.equal(take(leases, ask("node", { ...mine, now: 1011 })), had, "given up, though its time was not over");
+  leases.reserve(new Map([[next, "late"]]));
+  assert.equal(take(leases, ask("late", { reserved: next, now: 5000 })), next, "expired");
+});
+
+test("a binding that moved stays where it went after a restart", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("node"));
+  for (const reserved of ["2001:db8:0:1::aaa", "2001:db8:0:1::1fff"].filter((each) => each !== had)) {
+    leases.reserve(new Map([[reserved, "node"]]));
+    assert.equal(take(leases, ask("node", { reserved, now: 1010 })), reserved);
+    const stored = [...leases.all()].toSorted((a, b) => (a.address < b.address ? -1 : 1));
+    for (const order of [stored, stored.toReversed()]) assert.equal(new Leases(order).choose(ask("node", { now: 1020 })).address, reserved);
+  }
+});
+
+test("the first address of a prefix, which is every router's, is nobody's", () => {
+  const leases = new Leases();
+  const given = Array.from({ length: 4 }, (_, n) => leases.choose(ask(`m${n}`, { network: network("", "1") })).address);
+  assert.deepEqual(new Set(given), new Set([null]));
+});
+
+test("a machine that was given a name keeps its address", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("m-525400000001"));
+  assert.deepEqual(
+    leases.rename("m-525400000001", "node").map(({ address, machine }) => [address, machine]),
+    [[had, "node"]],
+  );
+  assert.equal(leases.choose(ask("node", { duid: "m-525400000001", now: 1010 })).address, had);
+  assert.deepEqual(leases.ofMachine("m-525400000001"), []);
+});
