@@ -19,7 +19,7 @@ test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd
     ipxe: join(root, "ipxe/x86_64/ipxe.lkrn"),
   });
   const answered = await appliance.waitFor(says("dhcpv6.answered", "Information-request (ipxe)"), 90);
-  assert.equal(answered["bootfileUrl"], "http://[2001:db8:0:1::1]/boot.ipxe");
+  assert.equal(answered.bootfileUrl, "http://[2001:db8:0:1::1]/boot.ipxe");
   await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 90);
   await machine.waitFor(/Linux version/, 60);
   assert.ok(!appliance.lines.some((line) => line.event === "dhcpv6.answered" && line.msg.includes("Solicit")), "no address was asked for");

@@ -29,9 +29,9 @@ ${INSTALLER}`;
 
   const machine = new Machine(vlan, { name: "relayed", firmware: "uefi-http", mac: MAC, uuid: UUID, bridge: link.bridge });
   const answered = await appliance.waitFor(says("dhcpv6.answered", "Request (firmware-http)"), 90);
-  assert.equal(answered["network"], "rack-2");
-  assert.equal(answered["relay"], link.near);
-  assert.deepEqual(answered["addresses"], ["2001:db8:0:2:5054:ff:fe0b:1"]);
+  assert.equal(answered.network, "rack-2");
+  assert.equal(answered.relay, link.near);
+  assert.deepEqual(answered.addresses, ["2001:db8:0:2:5054:ff:fe0b:1"]);
   await appliance.waitFor(says("http.finished", "GET /ipxe/x86_64/ipxe.efi: 200"), 60);
   await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 90);
   await machine.waitFor(/Linux version|EFI stub/, 60);

@@ -38,7 +38,7 @@ test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file,
   assert.equal(machines.length, 1);
   assert.ok((machines[0]?.duids.length ?? 0) >= 3, "firmware's, iPXE's and the installer's");
   assert.equal(machines[0]?.boot.stage, "installed");
-  const clients = new Set(appliance.lines.filter((line) => line.event === "http.finished").map((line) => line["client"]));
+  const clients = new Set(appliance.lines.filter((line) => line.event === "http.finished").map((line) => line.client));
   assert.deepEqual([...clients], [SLAAC_ADDRESS]);
   await machine.powerOff();
   await capture.stop();
@@ -57,7 +57,7 @@ test("UEFI PXE boot: firmware loads iPXE by TFTP, iPXE its script, kernel and in
   });
   const machine = new Machine(vlan, { name: "pxe", firmware: "uefi-pxe", mac: MAC, uuid: UUID });
   const program = await appliance.waitFor(says("tftp.finished", ": sent"), 90);
-  assert.equal(program["path"], "/ipxe/x86_64/ipxe.efi");
+  assert.equal(program.path, "/ipxe/x86_64/ipxe.efi");
   await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 60);
   await machine.waitFor(/Linux version|EFI stub|Loading driver|Starting system/, 60);
   t.diagnostic(`kernel started ${machine.seconds.toFixed(1)} s after power-on`);

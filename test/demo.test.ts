@@ -19,7 +19,7 @@ function demo(...args: string[]): Run {
   const child = spawn("node", ["--disable-warning=ExperimentalWarning", "packages/lab/src/demo/main.ts", ...args], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, PATH: `${ROOT}/node_modules/.bin:${process.env["PATH"]}` },
+    env: { ...process.env, PATH: `${ROOT}/node_modules/.bin:${process.env.PATH}` },
   });
   const run: Run = { process: child, output: "", ended: new Promise((resolve) => child.once("close", resolve)) };
   for (const stream of [child.stdout, child.stderr])

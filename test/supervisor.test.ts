@@ -31,7 +31,7 @@ test("two lines are enough: every service answers, one JSON line says ready, SIG
   const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
   const ready = appliance.lines.find((line) => line.event === "appliance.ready");
   assert.equal(ready?.msg, "ready");
-  assert.deepEqual(ready?.["services"], ["console", "dhcpv6", "dns", "http", "tftp", "ra"]);
+  assert.deepEqual(ready?.services, ["console", "dhcpv6", "dns", "http", "tftp", "ra"]);
   await until("a first advertisement", () => /router lifetime 180s/.test(heard()));
   const started = Date.now();
   assert.equal(await appliance.stop(), 0);
@@ -43,7 +43,7 @@ test("what is turned off is not there; what is left works", async (t) => {
   const vlan = makeVlan(t);
   const configuration = "networks:\n  - interface: prov0\n    advertise: false\nhttp: false\ndns: false\nconsole: false\n";
   const appliance = await startAppliance(t, vlan, { configuration });
-  assert.deepEqual(appliance.lines.find((line) => line.event === "appliance.ready")?.["services"], ["dhcpv6", "tftp"]);
+  assert.deepEqual(appliance.lines.find((line) => line.event === "appliance.ready")?.services, ["dhcpv6", "tftp"]);
   const { stdout } = await vlan.server.exec(["ss", "-6Hlntu"]);
   assert.deepEqual([...new Set([...stdout.matchAll(/:(\d+)\s/g)].map(([, port]) => port))].sort(), ["547", "69"]);
   assert.equal(await appliance.stop(), 0);

@@ -68,6 +68,7 @@ export function profileCommands(state: BootState): string {
 }
 
 /** UEFI: `exit 1` hands on to the next boot option (a plain `exit` ends in the firmware's setup); BIOS: the first disk. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE's variable
 const diskCommands = ["iseq ${platform} efi && exit 1 ||", "sanboot --no-describe --drive 0x80 || exit 1"];
 
 /**

@@ -112,7 +112,7 @@ for (const client of readdirSync(SAMPLES)) {
       assert.ok(answer, `${label} is answered: ${JSON.stringify(events)}`);
       const file = join(SAMPLES, client, name.replace(".hex", ".answer.hex"));
       const hex = Buffer.from(answer.bytes).toString("hex");
-      if (process.env["UPDATE_SAMPLES"]) writeFileSync(file, `${hex}\n`);
+      if (process.env.UPDATE_SAMPLES) writeFileSync(file, `${hex}\n`);
       assert.ok(existsSync(file), `${label}: no recorded answer`);
       assert.equal(hex, readFileSync(file, "latin1").trim(), label);
       assert.ok(answer.bytes.length <= 1472, `${label}: EDK2 ignores larger answers`);

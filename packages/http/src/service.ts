@@ -169,14 +169,15 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   const servers = new Map<string, Server>();
   const handler = (request: IncomingMessage, response: ServerResponse): void => app.routing(request, response);
   const follow = async (next: HttpSettings): Promise<void> => {
-    const wanted = new Set(listenAddresses(next.http.listen, next.networks).map((address) => `[${address}]:${next.http.port}`));
+    const { port } = next.http;
+    const wanted = new Map(listenAddresses(next.http.listen, next.networks).map((address) => [`[${address}]:${port}`, address]));
     for (const [key, server] of servers)
       if (!wanted.has(key)) {
         servers.delete(key);
         server.close();
         server.closeAllConnections();
       }
-    for (const key of wanted) if (!servers.has(key)) servers.set(key, await listen(key, handler));
+    for (const [key, address] of wanted) if (!servers.has(key)) servers.set(key, await listen(address, port, handler));
   };
   await follow(settings).catch((error) => {
     for (const server of servers.values()) server.close();
@@ -206,15 +207,14 @@ function prepare(settings: HttpSettings, link: Link): { settings: HttpSettings; 
   return { settings, files, allowed: accessList(settings.http.allow, settings.networks) };
 }
 
-async function listen(key: string, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
-  const { host, port } = /^\[(?<host>.*)\]:(?<port>\d+)$/.exec(key)?.groups as { host: string; port: string };
+async function listen(host: Address, port: number, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS, noDelay: true },
     handler,
   );
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(new Error(`cannot listen on ${key}: ${error.message}`)));
-    server.listen({ host, port: Number(port), ipv6Only: true, backlog: BACKLOG }, resolve);
+    server.once("error", (error) => reject(new Error(`cannot listen on [${host}]:${port}: ${error.message}`)));
+    server.listen({ host, port, ipv6Only: true, backlog: BACKLOG }, resolve);
   });
   server.on("clientError", (_, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -156,9 +156,15 @@ class Advertiser {
   }
 
   #solicitation(bytes: Uint8Array, source: string): void {
-    if (source !== "::" && !isLinkLocal(source)) return this.#drop(`a solicitation from ${source}, which is not link-local`);
+    if (source !== "::" && !isLinkLocal(source)) {
+      this.#drop(`a solicitation from ${source}, which is not link-local`);
+      return;
+    }
     const solicitation = decodeRouterSolicitation(bytes, source === "::");
-    if (!solicitation.ok) return this.#drop(solicitation.why);
+    if (!solicitation.ok) {
+      this.#drop(solicitation.why);
+      return;
+    }
     const mac = solicitation.value.sourceMac ?? (source === "::" ? null : macOfEui64(source));
     const asker = { interface: this.#link.name, network: this.#network.name, client: source, ...(mac === null ? {} : { mac }) };
     this.#emit({ type: "ra.solicited", ...asker });
@@ -166,7 +172,10 @@ class Advertiser {
     if (!plan) return;
     const { state, unicast } = solicited(this.#state, source, Date.now(), Math.random);
     this.#state = state;
-    if (!unicast) return this.#schedule();
+    if (!unicast) {
+      this.#schedule();
+      return;
+    }
     void this.#send(encodeRouterAdvertisement(buildAdvertisement(plan)), source).then((error) => {
       if (!error) this.#emit({ type: "ra.sent", ...asker, to: source, why: "solicited" });
     });
@@ -174,7 +183,10 @@ class Advertiser {
 
   #heard(bytes: Uint8Array, source: string): void {
     const ra = decodeRouterAdvertisement(bytes);
-    if (!ra.ok || !isLinkLocal(source)) return this.#drop(ra.ok ? `an advertisement from ${source}, which is not link-local` : ra.why);
+    if (!ra.ok || !isLinkLocal(source)) {
+      this.#drop(ra.ok ? `an advertisement from ${source}, which is not link-local` : ra.why);
+      return;
+    }
     const { managed, other, routerLifetime } = ra.value;
     const ours = this.#plan();
     const why =

@@ -72,7 +72,10 @@ export class Dhcpv6Client {
       };
       const next = (): void => {
         const wait = retries[turn++];
-        if (wait === undefined) return end(null);
+        if (wait === undefined) {
+          end(null);
+          return;
+        }
         if (turn > 1) this.resent++;
         send();
         timer = setTimeout(next, wait * 1000);

@@ -17,7 +17,11 @@ export async function runInstaller(host: Host, { cmdline, address }: StartedKern
   await host.pause(KERNEL_SECONDS);
   report("installer");
   link.solicit(linkLocal, spec.mac);
-  const router = (await link.hear(400)) ?? (link.solicit(linkLocal, spec.mac), await link.hear(4000));
+  let router = await link.hear(400);
+  if (!router) {
+    link.solicit(linkLocal, spec.mac);
+    router = await link.hear(4000);
+  }
   if (!router) throw new BootFailure("installer: no router was heard");
   const time = Buffer.alloc(4);
   time.writeUInt32BE(Math.floor(Date.now() / 1000) - EPOCH_2000_S);
