@@ -117,3 +117,39 @@ test("the token in {{ done }} works once", () => {
   machines.setBoot("m-5254000b0001", "installed", 3);
   assert.equal(machines.byToken(token), undefined);
 });
+
+test("a machine that is given a name keeps what was learned of it, and its installation", () => {
+  const machines = new Machines([]);
+  machines.identify({ peer: PEER, duid: FIRMWARE }, 0);
+  const token = machines.setBoot("m-5254000b0001", "installing", 1)?.boot.token ?? "";
+  const entry = { name: "node-01", macs: ["52:54:00:0b:00:01"], duid: null, uuid: null } as unknown as MachineConfig;
+  assert.deepEqual(
+    machines.configure([entry]).map(({ from, machine }) => [from, machine.id]),
+    [["m-5254000b0001", "node-01"]],
+  );
+  assert.equal(machines.byId("m-5254000b0001"), undefined);
+  assert.equal(machines.byToken(token)?.id, "node-01");
+  assert.equal(machines.setBoot("node-01", "installed", 2)?.boot.stage, "installed");
+  assert.equal(machines.byToken(token), undefined);
+  assert.deepEqual(machines.configure([{ ...entry, name: "node-02" }]).length, 1);
+  const known = machines.identify({ peer: PEER, duid: FIRMWARE }, 3)?.machine;
+  assert.deepEqual([known?.id, known?.boot.stage, known?.firstSeen], ["node-02", "installed", 0]);
+});
+
+test("strangers without end are not all kept; who is configured, installed or has a lease is", () => {
+  const leased = "m-aa0000000001";
+  const machines = new Machines([]);
+  for (const mac of ["aa:00:00:00:00:01", "aa:00:00:00:00:02"]) machines.identify({ relayMac: mac }, 0);
+  machines.setBoot("m-aa0000000002", "installing", 0);
+  let forgotten = 0;
+  for (let n = 0; n < 12_000; n++) {
+    machines.identify({ duid: `0004${n.toString(16).padStart(32, "0")}` }, 0);
+    forgotten += machines.forgetStrangers((id) => id === leased).length;
+  }
+  assert.equal(forgotten, 2000);
+  assert.equal([...machines.all()].length, 10_002);
+  assert.ok(machines.byId(leased) && machines.byId("m-aa0000000002"));
+  for (let n = 0; n < 100; n++) machines.identify({ relayMac: "aa:00:00:00:00:01", duid: `0002${n.toString(16).padStart(8, "0")}` }, 0);
+  assert.equal(machines.byId(leased)?.duids.length, 16);
+  assert.notEqual(machines.identify({ duid: "000200000001" }, 0)?.machine.id, leased, "a DUID that was pushed out points to nobody");
+});

@@ -20,6 +20,14 @@ export interface Identified {
 }
 
 const SHARED_WITHIN_MS = 3600_000;
+/** What anyone on a link can fill by making identities up is bounded. */
+const MAX_STRANGERS = 10_000;
+const MAX_IDENTITIES = 16;
+
+export interface Renamed {
+  readonly from: string;
+  readonly machine: Machine;
+}
 
 export class Machines {
   readonly #byId = new Map<string, Machine>();
@@ -29,17 +37,48 @@ export class Machines {
   readonly #idByToken = new Map<string, string>();
   /** By the MAC of a link-local address: the other MAC that was last seen in a DUID from there. */
   readonly #foreignMac = new Map<Mac, { mac: Mac; at: number }>();
+  /** Ids that were only met: neither configured nor installing nor installed. The one met longest ago comes first. */
+  readonly #strangers = new Set<string>();
   #configured = new Map<string, MachineConfig>();
 
   /** `stored`: the machines of an earlier run. */
   constructor(configured: readonly MachineConfig[], stored: readonly Machine[] = []) {
-    this.configure(configured);
     for (const machine of stored) this.#put(machine);
+    this.configure(configured);
   }
 
-  /** Takes the machines of a new configuration; what was learned stays. */
-  configure(machines: readonly MachineConfig[]): void {
+  /**
+   * Takes the machines of a new configuration; what was learned stays. One that was known before it was given its name goes on
+   * under it: else it would be another machine, without its address, and would be installed again.
+   */
+  configure(machines: readonly MachineConfig[]): Renamed[] {
     this.#configured = new Map(machines.map((config) => [config.name ?? nameOf(config), config]));
+    const renamed: Renamed[] = [];
+    for (const [id, config] of this.#configured) {
+      const known = this.#byId.has(id) ? undefined : this.#knownAs(config);
+      if (known && !this.#configured.has(known.id)) {
+        this.#remove(known);
+        const machine = { ...known, id };
+        this.#put(machine);
+        renamed.push({ from: known.id, machine });
+      }
+    }
+    for (const id of this.#configured.keys()) this.#strangers.delete(id);
+    return renamed;
+  }
+
+  /** Forgets the strangers that were met longest ago, where they are too many; their ids. Those that `hasLease` are none. */
+  forgetStrangers(hasLease: (id: string) => boolean): string[] {
+    const forgotten: string[] = [];
+    for (const id of this.#strangers) {
+      if (this.#strangers.size <= MAX_STRANGERS) break;
+      this.#strangers.delete(id);
+      const machine = this.#byId.get(id);
+      if (!machine || hasLease(id)) continue;
+      this.#remove(machine);
+      forgotten.push(id);
+    }
+    return forgotten;
   }
 
   all(): IterableIterator<Machine> {
@@ -107,7 +146,7 @@ export class Machines {
     const learned: string[] = [];
     let machine = before;
     if (mac !== null && !machine.macs.includes(mac) && this.#mayOwn(machine, mac)) {
-      machine = { ...machine, macs: [...machine.macs, mac] };
+      machine = { ...machine, macs: [...machine.macs, mac].slice(-MAX_IDENTITIES) };
       learned.push(`MAC ${mac}`);
     }
     const uuid = this.config(machine.id)?.uuid ?? uuids.find((candidate) => this.#idByUuid.has(candidate)) ?? uuids[0] ?? null;
@@ -116,11 +155,12 @@ export class Machines {
       learned.push(`UUID ${uuid}`);
     }
     if (evidence.duid !== undefined && !machine.duids.includes(evidence.duid)) {
-      machine = { ...machine, duids: [...machine.duids, evidence.duid].slice(-16) };
+      machine = { ...machine, duids: [...machine.duids, evidence.duid].slice(-MAX_IDENTITIES) };
       learned.push(`DUID ${evidence.duid}`);
     }
     if (machine !== known) changed.push(machine);
     for (const each of changed) this.#put(each);
+    if (this.#strangers.delete(machine.id)) this.#strangers.add(machine.id);
     return { machine, mac, why, learned, changed };
   }
 
@@ -129,7 +169,6 @@ export class Machines {
     const machine = this.#byId.get(id);
     if (!machine) return undefined;
     const token = stage === "installing" ? (machine.boot.token ?? randomBytes(16).toString("hex")) : null;
-    if (machine.boot.token !== null && machine.boot.token !== token) this.#idByToken.delete(machine.boot.token);
     const changed = { ...machine, boot: { stage, token, since: now } };
     this.#put(changed);
     return changed;
@@ -146,19 +185,47 @@ export class Machines {
     const machine = this.byMac(peerMac);
     const last = this.#foreignMac.get(peerMac);
     if (!machine?.shared && (last === undefined || last.mac === duidMac || now - last.at > SHARED_WITHIN_MS)) {
+      this.#foreignMac.delete(peerMac);
       this.#foreignMac.set(peerMac, { mac: duidMac, at: now });
+      if (this.#foreignMac.size > MAX_STRANGERS) this.#foreignMac.delete(this.#foreignMac.keys().next().value as Mac);
       return fromPeer;
     }
     if (machine && !machine.shared) changed.push({ ...machine, shared: true });
     return machine?.duids.includes(duid) ? fromPeer : [duidMac, "from its DUID: several machines speak from that link-local address"];
   }
 
+  #knownAs({ macs, uuid, duid }: MachineConfig): Machine | undefined {
+    const byDuid = duid === null ? undefined : this.#idByDuid.get(duid);
+    if (byDuid !== undefined) return this.#byId.get(byDuid);
+    return macs.map((mac) => this.byMac(mac)).find((machine) => machine) ?? (uuid === null ? undefined : this.byUuid(uuid));
+  }
+
   #put(machine: Machine): void {
+    const before = this.#byId.get(machine.id);
+    if (before) this.#unindex(before);
+    else if (machine.boot.stage === "new" && !this.#configured.has(machine.id)) this.#strangers.add(machine.id);
+    if (machine.boot.stage !== "new") this.#strangers.delete(machine.id);
     this.#byId.set(machine.id, machine);
     for (const mac of machine.macs) this.#idByMac.set(mac, machine.id);
     if (machine.uuid !== null) this.#idByUuid.set(machine.uuid, machine.id);
     for (const duid of machine.duids) this.#idByDuid.set(duid, machine.id);
     if (machine.boot.token !== null) this.#idByToken.set(machine.boot.token, machine.id);
+  }
+
+  #remove(machine: Machine): void {
+    this.#unindex(machine);
+    this.#byId.delete(machine.id);
+    this.#strangers.delete(machine.id);
+  }
+
+  #unindex({ id, macs, uuid, duids, boot }: Machine): void {
+    const drop = (index: Map<string, string>, key: string): void => {
+      if (index.get(key) === id) index.delete(key);
+    };
+    for (const mac of macs) drop(this.#idByMac, mac);
+    for (const duid of duids) drop(this.#idByDuid, duid);
+    if (uuid !== null) drop(this.#idByUuid, uuid);
+    if (boot.token !== null) drop(this.#idByToken, boot.token);
   }
 
   /** A configured machine keeps to the MACs that its entry names, if it names any. */

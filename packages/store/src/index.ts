@@ -97,7 +97,7 @@ export async function openStore(dir: string): Promise<Store> {
     },
     later(changes) {
       if (failed) return;
-      next.changes.push(...changes);
+      for (const change of changes) next.changes.push(change);
       leisure ??= setTimeout(() => {
         leisure = null;
         write();

@@ -10,6 +10,8 @@ import { type Machine, Machines } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
+const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
+const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
 const WAIT: Profile = { kind: "wait", poll: 30 };
 
 export class Registry {
@@ -34,18 +36,17 @@ export class Registry {
     this.#store = store;
     this.#appliance = appliance;
     this.setAside = store.setAside;
-    this.machines = new Machines(appliance.machines, values("machine") as Machine[]);
+    this.machines = new Machines([], values("machine") as Machine[]);
     this.leases = new Leases(values("lease") as Lease[]);
     const duid = store.stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
     this.serverDuid = typeof duid === "string" ? Buffer.from(duid, "hex") : Buffer.from(`0004${randomUUID().replaceAll("-", "")}`, "hex");
-    this.#reserve();
+    this.#takeMachines();
   }
 
   configure(appliance: Appliance, networks: readonly Network[]): void {
     this.#appliance = appliance;
     this.#networks = networks;
-    this.machines.configure(appliance.machines);
-    this.#reserve();
+    this.#takeMachines();
   }
 
   close(): Promise<void> {
@@ -54,7 +55,7 @@ export class Registry {
 
   /** Resolves once they are on disk. */
   storeLeases(leases: readonly Lease[]): Promise<void> {
-    return this.#store.commit(leases.map((lease) => ({ kind: "lease", key: lease.address, value: lease })));
+    return this.#store.commit(leases.map(leaseChange));
   }
 
   storeMachine(machine: Machine): Promise<void> {
@@ -62,7 +63,8 @@ export class Registry {
   }
 
   rememberMachines(machines: readonly Machine[]): void {
-    this.#store.later(machines.map(machineChange));
+    const forgotten = this.machines.forgetStrangers((id) => this.leases.ofMachine(id).length > 0);
+    this.#store.later([...machines.map(machineChange), ...forgotten.map(forgottenChange)]);
   }
 
   /** Completes an event's asker with the machine and network that its address belongs to. */
@@ -172,10 +174,14 @@ export class Registry {
       const profile = name === null || name === undefined ? undefined : profiles[name];
       if (profile && name) return { name, profile, why };
     }
-    return { name: "wait", profile: profiles["wait"] ?? WAIT, why: "no profile is set for it" };
+    return { name: "wait", profile: profiles.wait ?? WAIT, why: "no profile is set for it" };
   }
 
-  #reserve(): void {
+  #takeMachines(): void {
+    for (const { from, machine } of this.machines.configure(this.#appliance.machines)) {
+      const leases = this.leases.rename(from, machine.id);
+      this.#store.later([forgottenChange(from), machineChange(machine), ...leases.map(leaseChange)]);
+    }
     const reserved = new Map<Address, string>();
     for (const [id, config] of this.machines.configured()) if (config.address !== null) reserved.set(config.address, id);
     this.leases.reserve(reserved);
