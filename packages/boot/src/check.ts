@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Appliance, Finding } from "@netboot6/config";
 import { ASSETS } from "./assets.ts";
-import { compileTemplate } from "./templates.ts";
+import { unknownNames } from "./templates.ts";
 
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
 
@@ -30,11 +30,7 @@ export function checkBootFiles(appliance: Appliance): Finding[] {
       ];
       for (const [key, path] of paths)
         if (!exists(path)) add([...at, key], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
-      try {
-        compileTemplate(profile.cmdline, `profiles.${name}.cmdline`);
-      } catch (error) {
-        add([...at, "cmdline"], (error as Error).message, "Mend the template.", "broken-template");
-      }
+      checkTemplate([...at, "cmdline"], profile.cmdline, add);
     } else if (profile.kind === "script" && !exists(profile.script))
       add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
   }
@@ -45,11 +41,26 @@ export function checkBootFiles(appliance: Appliance): Finding[] {
       "Run: netboot6 assets add ipxe.",
     );
   for (const [index, rule] of (boot.rules ?? []).entries()) {
+    checkTemplate(["boot", "rules", index, "url"], rule.url, add);
     const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
     if (path !== undefined && path !== "boot.ipxe" && !exists(path))
       add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
   }
   return findings;
+}
+
+function checkTemplate(
+  path: Finding["path"],
+  text: string,
+  add: (path: Finding["path"], what: string, mend: string, id?: string) => void,
+): void {
+  try {
+    const unknown = unknownNames(text, "the template");
+    if (unknown.length > 0)
+      add(path, `{{ ${unknown[0]} }} is no name that templates know`, "boot-assets/README.md has the list.", "unknown-name");
+  } catch (error) {
+    add(path, (error as Error).message, "Mend the template.", "broken-template");
+  }
 }
 
 function assetHint(path: string): string {

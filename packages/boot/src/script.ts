@@ -19,14 +19,7 @@ export interface BootState {
 const RETRY_SECONDS = 30;
 
 /** iPXE's `${buildarch}` by the names that profiles use. */
-const BUILD_ARCHITECTURES: Readonly<Record<string, string>> = {
-  x64: "x86_64",
-  ia32: "i386",
-  arm64: "arm64",
-  arm32: "arm32",
-  riscv64: "riscv64",
-  loong64: "loong64",
-};
+const BUILD_ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", ia32: "i386", loongarch64: "loong64" };
 
 /** The whole `/boot.ipxe` of a machine, where none stands under boot-assets. Throws TemplateError. */
 export const bootScript = (state: BootState): string => `#!ipxe\n${profileCommands(state)}`;

@@ -51,6 +51,23 @@ export function compileTemplate(text: string, source: string): (values: Template
   };
 }
 
+/** The names of `text` that no machine's values have; free `machine.vars` are not known here. Throws TemplateError where it does not parse. */
+export function unknownNames(text: string, source: string): string[] {
+  try {
+    return engine
+      .globalFullVariablesSync(engine.parse(text, source))
+      .filter((name) => !KNOWN.has(name) && !name.startsWith("machine.vars."));
+  } catch (error) {
+    throw templateError(error, source);
+  }
+}
+
+const KNOWN = new Set([
+  ...["http", "tftp", "site", "domain", "done", "script"],
+  ...["machine.name", "machine.mac", "machine.uuid", "machine.address"],
+  ...["network.name", "network.prefix", "network.address"],
+]);
+
 function templateError(error: unknown, source: string): TemplateError {
   if (error instanceof TemplateError) return error;
   if (error instanceof LiquidError) {

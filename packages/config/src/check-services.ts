@@ -60,6 +60,16 @@ function checkRules({ boot, networks, http, tftp }: Appliance): Finding[] {
           "Write {{ tftp }}.",
         ),
       );
+    const later = rules.slice(index + 1).some(({ userClass }) => userClass === "iPXE");
+    if (rule.userClass === null && rule.arch?.some(isUefiPxe) && later)
+      findings.push(
+        warning(
+          "ipxe-would-loop",
+          at,
+          "iPXE under UEFI sends this architecture too, and would be given its boot program again and again",
+          "Move the rule with `userClass: iPXE` before it.",
+        ),
+      );
   });
   return findings;
 }

@@ -235,6 +235,11 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "{{ http }}/ipxe",
     "http-url-for-pxe f:14:37: warning: boot.rules[1].url: UEFI PXE firmware (x64-uefi) takes no HTTP URL, unless its ROM is iPXE. Write {{ tftp }}.",
   ],
+  [
+    '    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }\n    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }',
+    '    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }\n    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }',
+    "ipxe-would-loop f:13:7: warning: boot.rules[0]: iPXE under UEFI sends this architecture too, and would be given its boot program again and again. Move the rule with `userClass: iPXE` before it.",
+  ],
   // services
   [
     "2001:4860:4860::8888",

@@ -19,7 +19,7 @@ export function levelOf(event: EventBody): Level | null {
     case "ra.sent":
       return event.why === "periodic" || event.why === "solicited" ? "debug" : "info";
     case "http.finished":
-      return event.status >= 400 ? "warn" : event.method === "HEAD" ? "debug" : "info";
+      return event.status >= 400 || event.why !== undefined ? "warn" : event.method === "HEAD" ? "debug" : "info";
     case "tftp.finished":
       return event.status === "sent" || event.status === "aborted" ? "info" : "warn";
     case "dhcpv6.dropped":
@@ -49,6 +49,8 @@ export function describe(event: EventBody | BootEvent): string {
       return `waiting: ${event.why}`;
     case "appliance.warned":
       return event.why;
+    case "appliance.resumed":
+      return "what was waited for is there";
     case "appliance.stopping":
       return `stopping: ${event.why}`;
     case "appliance.reloaded":

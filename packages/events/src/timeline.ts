@@ -168,7 +168,7 @@ function advance(boot: Boot, event: BootEvent): void {
       stage.attempts++;
       stage.sent = event.sent;
       stage.size = event.size;
-      const good = event.type === "http.finished" ? event.status < 400 : event.status === "sent";
+      const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";
       stage.failed = good ? null : stage.detail;
       if (good) stage.endedAt = event.at;
       break;

@@ -19,6 +19,7 @@ export interface Asker {
 export type EventBody =
   | { readonly type: "appliance.ready"; readonly services: readonly ServiceName[]; readonly seconds: number }
   | { readonly type: "appliance.waiting"; readonly why: string }
+  | { readonly type: "appliance.resumed" }
   /** What will not work as configured, though it starts. */
   | { readonly type: "appliance.warned"; readonly why: string }
   | { readonly type: "appliance.stopping"; readonly why: string }

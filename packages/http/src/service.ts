@@ -110,7 +110,8 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
         return text(404, `Not found: ${shown}\n`);
       case "broken":
         why = found.why;
-        return text(500, found.body);
+        // iPXE shows no body of an error: the script that prints it comes as a script.
+        return text(shown.endsWith(".ipxe") ? 200 : 500, found.body);
       case "text":
         machine = { network: found.state.network, ...(found.state.machine === null ? {} : { machine: found.state.machine }) };
         link.emit({ type: "machine.rendered", path: shown, profile: found.state.profileName, why: found.state.why, client, ...machine });

@@ -33,6 +33,7 @@ const IPV6_ADD_MEMBERSHIP = 20;
 const IPPROTO_ICMPV6 = 58;
 const ICMP6_FILTER = 1;
 
+const MAX_ROUTERS = 64;
 /** RFC 4861 §6.2.5: so many final advertisements; they go out at once, so that the stop is quick. */
 const FINAL_ADVERTISEMENTS = 1;
 
@@ -73,6 +74,8 @@ class Advertiser {
   #network: Network;
   #state: AdvertiserState;
   #timer: NodeJS.Timeout | null = null;
+  /** What each other router said last: it is told when it changes. */
+  readonly #heardOf = new Map<string, string>();
 
   constructor(appliance: Appliance, network: Network, link: Link, emit: Emit) {
     this.#appliance = appliance;
@@ -188,6 +191,9 @@ class Advertiser {
       return;
     }
     const { managed, other, routerLifetime } = ra.value;
+    const said = `${managed} ${other} ${routerLifetime > 0}`;
+    if (this.#heardOf.get(source) === said || (this.#heardOf.size >= MAX_ROUTERS && !this.#heardOf.has(source))) return;
+    this.#heardOf.set(source, said);
     const ours = this.#plan();
     const why =
       !managed && !other
@@ -236,7 +242,7 @@ function openSocket(link: Link): Socket {
 }
 
 /** Whether the host forwards IPv6 from this interface. */
-function forwards(name: string): boolean {
+export function forwards(name: string): boolean {
   try {
     return readFileSync(`/proc/sys/net/ipv6/conf/${name}/forwarding`, "latin1").trim() !== "0";
   } catch {

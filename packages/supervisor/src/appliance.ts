@@ -119,7 +119,7 @@ export class RunningAppliance {
   #followHost(): void {
     const { networks, waiting } = resolveNetworks(this.#appliance, readHost());
     const why = waiting.join("; ");
-    if (why !== this.#waitingFor && why !== "") this.bus.emit({ type: "appliance.waiting", why });
+    if (why !== this.#waitingFor) this.bus.emit(why === "" ? { type: "appliance.resumed" } : { type: "appliance.waiting", why });
     this.#waitingFor = why;
     if (why !== "" || sameNetworks(networks, this.#networks)) return;
     void this.#change(() => this.#become(this.#appliance, networks)).catch((error: Error) =>
