@@ -119,17 +119,18 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
 
   const innermost = relays.at(-1);
   const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
+  const kind = clientKind(facts.value);
   const identified = state.machines.identify(
     {
       relayMac: relayMac(innermost),
       peer: innermost ? innermost.peerAddress : incoming.source,
       duid: duid === "" ? undefined : duid,
+      uuidOrder: kind.startsWith("firmware") ? "smbios" : kind === "ipxe" ? "text" : undefined,
     },
     now,
   );
   if (!identified) return dropped(name, "nothing in it tells the machine", { ...relay, network: network.name });
 
-  const kind = clientKind(facts.value);
   const asked: Asked = {
     message,
     facts: facts.value,

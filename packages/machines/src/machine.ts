@@ -35,6 +35,8 @@ export interface Evidence {
   readonly peer?: Address | undefined;
   /** Lower-case hex. */
   readonly duid?: string | undefined;
+  /** How the sender writes the UUID in its DUID: EDK2 as SMBIOS keeps it, iPXE in text order. */
+  readonly uuidOrder?: "smbios" | "text" | undefined;
 }
 
 /** EDK2 and firmware vendors send these where a board has no UUID. */

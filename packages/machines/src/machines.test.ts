@@ -80,6 +80,16 @@ test("without a MAC a machine is known by its UUID in either byte order, or by i
   assert.equal(machines.identify({}, 0), null);
 });
 
+test("EDK2 sends its UUID as SMBIOS keeps it, iPXE in text order: one UUID, in text order, and iPXE's word is the surer", () => {
+  const uuid = (first: "smbios" | "text" | undefined): (string | null | undefined)[] => {
+    const machines = new Machines([]);
+    const seen = machines.identify({ peer: PEER, duid: FIRMWARE, uuidOrder: first }, 0)?.machine.uuid;
+    return [seen, machines.identify({ peer: PEER, duid: IPXE, uuidOrder: "text" }, 0)?.machine.uuid];
+  };
+  assert.deepEqual(uuid("smbios"), [UUID, UUID]);
+  assert.deepEqual(uuid(undefined), ["44332211-6655-8877-99aa-bbccddeeff00", UUID]);
+});
+
 test("a placeholder for a UUID is no identity", () => {
   const machines = new Machines([]);
   for (const uuid of ["00".repeat(16), "ff".repeat(16)]) {

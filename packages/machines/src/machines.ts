@@ -114,12 +114,18 @@ export class Machines {
     return this.#configured.get(id);
   }
 
+  /** Whether the configuration names a machine by this MAC. */
+  expects(mac: Mac): boolean {
+    return this.#configured.values().some(({ macs }) => macs.includes(mac));
+  }
+
   /** Finds the machine that the evidence points to, or makes it known. Null where there is no evidence at all. */
   identify(evidence: Evidence, now: number): Identified | null {
     const duid = evidence.duid === undefined ? null : readDuid(Buffer.from(evidence.duid, "hex"));
     const changed: Machine[] = [];
     const [mac, macFrom] = this.#macOf(evidence, duid?.mac ?? null, now, changed);
-    const uuids = (duid?.uuids ?? []).filter((uuid) => !isPlaceholderUuid(uuid));
+    const readings = evidence.uuidOrder === "smbios" ? duid?.uuids?.toReversed() : duid?.uuids;
+    const uuids = (readings ?? []).filter((uuid) => !isPlaceholderUuid(uuid)); // the likelier one first
     const configured = this.#configuredFor(mac, uuids, evidence.duid);
 
     let known: Machine | undefined;
@@ -149,8 +155,10 @@ export class Machines {
       machine = { ...machine, macs: [...machine.macs, mac].slice(-MAX_IDENTITIES) };
       learned.push(`MAC ${mac}`);
     }
-    const uuid = this.config(machine.id)?.uuid ?? uuids.find((candidate) => this.#idByUuid.has(candidate)) ?? uuids[0] ?? null;
-    if (uuid !== null && machine.uuid === null) {
+    const uuid = this.config(machine.id)?.uuid ?? uuids[0] ?? null;
+    // iPXE reads SMBIOS itself, so its word goes before what was taken for the UUID until then.
+    const surer = evidence.uuidOrder === "text" && machine.uuid !== uuid && this.config(machine.id)?.uuid == null;
+    if (uuid !== null && (machine.uuid === null || surer)) {
       machine = { ...machine, uuid };
       learned.push(`UUID ${uuid}`);
     }

@@ -78,7 +78,7 @@ export class Registry {
   async answer(question: Question, emit: Emit): Promise<unknown> {
     switch (question.ask) {
       case "machine":
-        return this.#bootState(question.client, question.claims, question.path === "/boot.ipxe");
+        return this.#bootState(question.client, question.claims, question.path);
       case "done": {
         const machine = this.machines.byToken(question.token);
         if (!machine) return false;
@@ -105,7 +105,7 @@ export class Registry {
     return this.#networks.find((network) => prefixContains(network.prefix, address));
   }
 
-  async #bootState(client: Address, claims: { mac?: Mac; uuid?: string }, startsInstallation: boolean): Promise<BootState> {
+  async #bootState(client: Address, claims: { mac?: Mac; uuid?: string }, path: string): Promise<BootState> {
     const network = this.#networkOf(client) ?? this.#networks[0];
     if (!network) throw new Error("no network is ready yet");
     const found = this.#find(client) ?? this.#meet(client, claims);
@@ -134,9 +134,11 @@ export class Registry {
     }
     let { machine } = found;
     const { name, profile, why } = this.#profileOf(machine.id, network);
-    const installs = profile.kind === "kernel" || profile.kind === "script";
-    const installed = installs && profile.once && machine.boot.stage === "installed";
-    if (installs && !installed && startsInstallation && machine.boot.stage !== "installing") {
+    const own = profile.kind === "kernel" || profile.kind === "script";
+    const installed = own && profile.once && machine.boot.stage === "installed";
+    // What a boot rule names in place of /boot.ipxe installs whatever the profile says; autoexec.ipxe only leads to a script.
+    const installs = (own || path !== "/boot.ipxe") && !path.endsWith("/autoexec.ipxe");
+    if (installs && !installed && machine.boot.stage !== "installing") {
       machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
       await this.storeMachine(machine);
     }
@@ -154,7 +156,11 @@ export class Registry {
       if (identified) this.rememberMachines(identified.changed);
       return identified && { machine: identified.machine, mac, why: `${client} carries the MAC ${mac}` };
     }
-    const claimed = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
+    const expected =
+      claims.mac !== undefined && this.machines.expects(claims.mac) ? this.machines.identify({ relayMac: claims.mac }, Date.now()) : null;
+    if (expected) this.rememberMachines(expected.changed);
+    const known = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
+    const claimed = expected?.machine ?? known;
     return claimed ? { machine: claimed, mac: claims.mac ?? null, why: "it says so (?mac= or ?uuid=), and nothing contradicts it" } : null;
   }
 
