@@ -1,7 +1,7 @@
 /** The DHCPv6 server's edge: sockets, clock and store around `handle`. Runs in the main thread. */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { type Address, ALL_DHCP_SERVERS, ALL_RELAY_AGENTS_AND_SERVERS, SERVER_PORT } from "@netboot6/codec";
-import type { Network } from "@netboot6/config";
+import type { Link, Network } from "@netboot6/config";
 import type { Emit, Running } from "@netboot6/events";
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
@@ -22,11 +22,12 @@ const MAX_WAITING = 5_000;
 export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise<Running<ServerState>> {
   let current = state;
   let waiting = 0;
-  const sockets = new Map<string, Socket>();
+  const sockets = new Map<string, { readonly socket: Socket; readonly on: Listening }>();
 
   const receive = async (bytes: Buffer, from: RemoteInfo, on: Listening): Promise<void> => {
-    const source = from.address.replace(/%.*$/, "");
-    const outcome = handle(current, { bytes, source, sourcePort: from.port, interface: on.interface, destination: on.address }, Date.now());
+    const [source = "", zone = null] = from.address.split("%");
+    const incoming = { bytes, source, sourcePort: from.port, interface: on.interface ?? zone, destination: on.address };
+    const outcome = handle(current, incoming, Date.now());
     const { send } = outcome;
     if (outcome.machines.length > 0) edge.remember(outcome.machines);
     if (outcome.leases.length > 0) {
@@ -47,7 +48,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     }
     // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone. It may be gone
     // since: stopped, or reloaded.
-    const out = sockets.get(on.answerFrom);
+    const out = sockets.get(zone === null ? on.answerFrom : linkLocalKey(current.networks, zone))?.socket;
     if (send && out) {
       out.send(send.bytes, send.port, send.to, (error) => {
         if (error) edge.emit({ type: "wire.dropped", service: "dhcpv6", why: `not sent to ${send.to}: ${error.message}`, count: 1 });
@@ -56,41 +57,48 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     for (const event of outcome.events) edge.emit(event);
   };
 
-  const listen = async (on: Listening): Promise<void> => {
+  const listen = async (on: Listening): Promise<Socket> => {
     const socket = createSocket({ type: "udp6", reuseAddr: true, ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("error", reject);
-      socket.bind(
-        { address: on.interface === null ? on.address : `${on.address}%${on.interface}`, port: SERVER_PORT, exclusive: true },
-        () => {
-          socket.off("error", reject);
-          resolve();
-        },
-      );
-    }).catch((error: NodeJS.ErrnoException) => {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("error", reject);
+        socket.bind(
+          { address: on.interface === null ? on.address : `${on.address}%${on.interface}`, port: SERVER_PORT, exclusive: true },
+          () => {
+            socket.off("error", reject);
+            resolve();
+          },
+        );
+      });
+      for (const name of on.joins) socket.addMembership(on.address, `::%${name}`);
+    } catch (error) {
       socket.close();
-      throw new Error(`cannot listen on ${on.key}: ${error.message}`);
-    });
-    if (on.group && on.interface !== null) socket.addMembership(on.address, `::%${on.interface}`);
+      throw new Error(`cannot listen on ${on.key}: ${(error as Error).message}`);
+    }
     socket.on("message", (bytes, from) => void receive(bytes, from, on));
     socket.on("error", (error) => edge.emit({ type: "wire.dropped", service: "dhcpv6", why: error.message, count: 1 }));
-    sockets.set(on.key, socket);
+    return socket;
   };
 
+  /** New sockets first: where one cannot be had, the old ones stay. */
   const follow = async (networks: readonly Network[]): Promise<void> => {
     const wanted = new Map(listenings(networks).map((on) => [on.key, on]));
-    for (const [key, socket] of sockets)
-      if (!wanted.has(key)) {
-        sockets.delete(key);
-        socket.close();
-      }
-    for (const on of wanted.values()) if (!sockets.has(on.key)) await listen(on);
+    const added: { socket: Socket; on: Listening }[] = [];
+    try {
+      for (const on of wanted.values()) if (sockets.get(on.key)?.on.links !== on.links) added.push({ socket: await listen(on), on });
+    } catch (error) {
+      for (const { socket } of added) socket.close();
+      throw error;
+    }
+    for (const [key, { socket }] of sockets) {
+      if (wanted.has(key) && !added.some(({ on }) => on.key === key)) continue;
+      sockets.delete(key);
+      socket.close();
+    }
+    for (const each of added) sockets.set(each.on.key, each);
   };
 
-  await follow(state.networks).catch((error) => {
-    for (const socket of sockets.values()) socket.close();
-    throw error;
-  });
+  await follow(state.networks);
   return {
     get listens() {
       return [...sockets.keys()];
@@ -100,39 +108,51 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       current = next;
     },
     async stop() {
-      for (const socket of sockets.values()) socket.close();
+      for (const { socket } of sockets.values()) socket.close();
       sockets.clear();
     },
   };
 }
 
 interface Listening {
-  /** How it is shown, and what tells it from others: `[ff02::1:2%eth1]:547`. */
+  /** How it is shown: `[ff02::1:2%eth1]:547`. */
   readonly key: string;
   readonly address: Address;
-  /** Null: a global address, on whatever interface. */
+  /** Null: on whatever interface. */
   readonly interface: string | null;
-  readonly group: boolean;
+  /** The interfaces on which it joins its group. */
+  readonly joins: readonly string[];
+  /** Names and numbers of its interfaces: one that comes back under its name has another number, and its socket is of no use. */
+  readonly links: string;
   /** Key of the socket that answers go out of. */
   readonly answerFrom: string;
 }
 
+const keyOf = (address: Address, on: string | null): string => `[${address}${on === null ? "" : `%${on}`}]:${SERVER_PORT}`;
+
+const linkLocalKey = (networks: readonly Network[], on: string): string =>
+  keyOf(networks.find(({ link }) => link?.name === on)?.link?.linkLocal ?? "::", on);
+
 function listenings(networks: readonly Network[]): Listening[] {
-  const result: Listening[] = [];
-  const add = (address: Address, on: string | null, group: boolean, answerFrom: string | null): string => {
-    const key = on === null ? `[${address}]:${SERVER_PORT}` : `[${address}%${on}]:${SERVER_PORT}`;
-    if (!result.some((listening) => listening.key === key))
-      result.push({ key, address, interface: on, group, answerFrom: answerFrom ?? key });
+  const result = new Map<string, Listening>();
+  const add = (address: Address, on: Link | null, joined: readonly Link[], answerFrom: string | null): string => {
+    const key = keyOf(address, on?.name ?? null);
+    const links = [...(on ? [on] : []), ...joined].map(({ name, index }) => `${name} ${index}`).join();
+    const joins = joined.map(({ name }) => name);
+    if (!result.has(key)) result.set(key, { key, address, interface: on?.name ?? null, joins, links, answerFrom: answerFrom ?? key });
     return key;
   };
   const relayed = networks.some((network) => network.relayed && network.dhcp);
-  for (const { link, address, dhcp } of networks) {
-    if (!link || (!dhcp && !relayed)) continue;
-    const unicast = add(link.linkLocal, link.name, false, null);
-    add(ALL_RELAY_AGENTS_AND_SERVERS, link.name, true, unicast);
-    const global = add(address, null, false, null);
-    add(ALL_DHCP_SERVERS, link.name, true, global);
+  const served = networks.filter(({ dhcp }) => dhcp || relayed);
+  const links = served.flatMap(({ link }) => link ?? []);
+  for (const { link, address } of served) {
+    if (!link) continue;
+    const unicast = add(link.linkLocal, link, [], null);
+    add(ALL_RELAY_AGENTS_AND_SERVERS, link, [link], unicast);
+    const global = add(address, null, [], null);
+    // One for all links: Linux gives a group of site scope to every socket that is bound to it, whichever link it came in on.
+    add(ALL_DHCP_SERVERS, null, links, global);
   }
-  for (const network of networks) if (network.relayed && network.dhcp) add(network.address, null, false, null);
-  return result;
+  for (const network of networks) if (network.relayed && network.dhcp) add(network.address, null, [], null);
+  return [...result.values()];
 }
