@@ -36,6 +36,9 @@ export interface ClientFacts {
   readonly architectures: readonly number[];
 }
 
+/** Far more than any client has; each costs its server a search for an address, and a datagram has room for thousands. */
+const MAX_IAS = 32;
+
 export function readClientFacts(message: ClientServerMessage): Decoded<ClientFacts> {
   let clientId: Uint8Array | null = null;
   let serverId: Uint8Array | null = null;
@@ -105,5 +108,6 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
       }
     }
   }
+  if (iaNas.length + iaPds.length > MAX_IAS) return undecodable(`${iaNas.length + iaPds.length} IAs; ${MAX_IAS} are taken`);
   return decoded({ clientId, serverId, iaNas, iaPds, requested, elapsed, rapidCommit, userClasses, vendorClass, architectures });
 }

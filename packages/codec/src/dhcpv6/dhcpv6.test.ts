@@ -129,6 +129,7 @@ test("malformed options are refused: their RFC's least lengths", () => {
     ["0008000100", /elapsed time/],
     ["003d000107", /client architecture/],
     ["001000020000", /vendor class/],
+    ["0003000c000000000000000000000000".repeat(33), /33 IAs/],
   ] as const) {
     const read = facts(hex);
     assert.ok(!read.ok, hex);
