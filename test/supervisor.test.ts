@@ -117,6 +117,25 @@ test("SIGHUP reloads the file; a bad one is refused and the old one stays", asyn
   assert.equal(await appliance.stop(), 0);
 });
 
+test("a second signal does not cut the stop short; SIGHUP while it starts waits, and changes the level of the log", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = new Appliance(vlan, { configuration: TWO_LINES });
+  t.after(() => appliance.stop());
+  await appliance.waitFor((line) => line.event === "service.ready", 20);
+  writeFileSync(appliance.file, `${TWO_LINES}log: { level: debug }\n`);
+  appliance.signal("SIGHUP");
+  await appliance.ready();
+  await appliance.waitFor((line) => line.event === "appliance.reloaded", 10);
+  assert.ok(!appliance.lines.some((line) => line.event === "appliance.refused" || line.event === "service.failed"));
+  const asker = vlan.client("ask");
+  asker.up();
+  await asker.namespace.exec(["rdisc6", "-1", "-r", "5", "-w", "2000", "eth0"]);
+  await appliance.waitFor((line) => line.level === "debug", 5);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGTERM"] as const) appliance.signal(signal);
+  assert.equal(await appliance.exit, 0);
+  assert.ok(appliance.lines.some((line) => line.event === "ra.sent" && line["why"] === "final"));
+});
+
 test("the interface gone and back: it carries on by itself", async (t) => {
   const vlan = makeVlan(t);
   const client = vlan.client("flap");

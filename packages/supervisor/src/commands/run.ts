@@ -31,21 +31,40 @@ export async function run(file: string): Promise<void> {
   for (const problem of [...loaded.warnings, ...checkBootFiles(appliance).map(loaded.locate)])
     running.bus.emit({ type: "appliance.warned", why: formatProblem(problem).split("\n", 1)[0] ?? "" });
 
-  const stop = (signal: string): void => void running.stop(signal).then(() => process.exit(0));
-  process.on("SIGTERM", () => stop("SIGTERM"));
-  process.on("SIGINT", () => stop("SIGINT"));
-  process.on("SIGHUP", async () => {
+  // Once: npm passes on a Ctrl-C that its child has heard already, and a second signal must not cut the first one's work short.
+  let ending: Promise<never> | null = null;
+  const end = (why: string, code: number): Promise<never> => {
+    ending ??= running.stop(why).then(() => process.exit(code));
+    return ending;
+  };
+  process.on("SIGTERM", () => void end("SIGTERM", 0));
+  process.on("SIGINT", () => void end("SIGINT", 0));
+
+  const reload = async (): Promise<void> => {
     const next = await loadAppliance(file);
-    if ("appliance" in next)
-      await running.reload(next.appliance).catch((error: Error) => running.bus.emit({ type: "appliance.refused", why: error.message }));
-    else for (const problem of next.problems) running.bus.emit({ type: "appliance.refused", why: formatProblem(problem) });
+    if (!("appliance" in next)) {
+      for (const problem of next.problems) running.bus.emit({ type: "appliance.refused", why: formatProblem(problem) });
+      return;
+    }
+    await running.reload(next.appliance);
+    log.level = next.appliance.log.level;
+    const { state, log: logging } = next.appliance;
+    for (const [key, stays] of Object.entries({
+      "state.dir": state.dir === appliance.state.dir,
+      "log.format": logging.format === appliance.log.format,
+    }))
+      if (!stays) running.bus.emit({ type: "appliance.warned", why: `${key} changes with the next start` });
+  };
+  const started = running.start();
+  let reloaded = started;
+  process.on("SIGHUP", () => {
+    reloaded = reloaded.then(reload).catch((error: Error) => running.bus.emit({ type: "appliance.refused", why: error.message }));
   });
   try {
-    await running.start();
+    await started;
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    console.error(`netboot6: ${error.message}`);
-    await running.stop("it could not start");
-    process.exit(2);
+    if (ending === null) console.error(`netboot6: ${error.message}`);
+    await end("it could not start", 2);
   }
 }
