@@ -18,49 +18,65 @@ export interface Prefix {
 
 const ALL_ONES = (1n << 128n) - 1n;
 const HEX = Array.from({ length: 65536 }, (_, n) => n.toString(16));
+const HEX_BYTES = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 
 /** Reads IPv6 text in any form RFC 4291 §2.2 allows, without a zone. Returns null where it is not one. */
 export function parseAddress(text: string): Uint8Array | null {
-  if (text.length < 2 || text.length > 45) return null;
-  const groups: number[] = [];
-  let gap = -1;
+  const { length } = text;
+  if (length < 2 || length > 45) return null;
+  const bytes = new Uint8Array(16);
+  let at = 0; // bytes written
+  let gap = -1; // where `::` stood
   let i = 0;
-  if (text.startsWith("::")) {
+  if (text.charCodeAt(0) === COLON) {
+    if (text.charCodeAt(1) !== COLON) return null;
     gap = 0;
     i = 2;
-  } else if (text[0] === ":") return null;
-  while (i < text.length) {
-    let end = i;
-    while (end < text.length && text[end] !== ":") end++;
-    const part = text.slice(i, end);
-    if (part.includes(".")) {
-      const v4 = parseIpv4(part);
-      if (v4 === null || end !== text.length) return null;
-      groups.push(v4 >>> 16, v4 & 0xffff);
-      i = end;
+  }
+  while (i < length) {
+    const start = i;
+    let group = 0;
+    let character = 0;
+    for (; i < length; i++) {
+      character = text.charCodeAt(i);
+      const digit = character < 103 ? (HEX_DIGITS[character] as number) : -1;
+      if (digit < 0) break;
+      group = group * 16 + digit;
+    }
+    if (character === DOT && i < length) {
+      const v4 = at <= 12 ? parseIpv4(text.slice(start)) : null;
+      if (v4 === null) return null;
+      bytes[at++] = v4 >>> 24;
+      bytes[at++] = v4 >>> 16;
+      bytes[at++] = v4 >>> 8;
+      bytes[at++] = v4;
       break;
     }
-    if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return null;
-    groups.push(Number.parseInt(part, 16));
-    i = end;
-    if (i === text.length) break;
-    i++; // the colon
-    if (text[i] === ":") {
+    if (i === start || i - start > 4 || at > 14) return null;
+    bytes[at++] = group >>> 8;
+    bytes[at++] = group;
+    if (i === length) break;
+    if (character !== COLON || ++i === length) return null;
+    if (text.charCodeAt(i) === COLON) {
       if (gap >= 0) return null;
-      gap = groups.length;
+      gap = at;
       i++;
-    } else if (i === text.length) return null;
+    }
   }
-  if (gap < 0 ? groups.length !== 8 : groups.length > 7) return null;
-  const bytes = new Uint8Array(16);
-  const tail = gap < 0 ? 0 : groups.length - gap;
-  groups.forEach((group, index) => {
-    const at = gap >= 0 && index >= gap ? 8 - tail + (index - gap) : index;
-    bytes[at * 2] = group >>> 8;
-    bytes[at * 2 + 1] = group & 0xff;
-  });
+  if (gap < 0) return at === 16 ? bytes : null;
+  if (at > 14) return null; // `::` stands for one group or more
+  bytes.copyWithin(16 - (at - gap), gap, at);
+  bytes.fill(0, gap, 16 - (at - gap));
   return bytes;
 }
+
+const COLON = 58;
+const DOT = 46;
+/** The value of a hex digit by its character; -1 for what is none. */
+const HEX_DIGITS = Int8Array.from({ length: 103 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(value) ? -1 : value;
+});
 
 function parseIpv4(text: string): number | null {
   const parts = text.split(".");
@@ -178,7 +194,9 @@ export function parseMac(text: string): Mac | null {
 }
 
 export function formatMac(bytes: Uint8Array): Mac {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  let text = HEX_BYTES[bytes[0] as number] as string;
+  for (let i = 1; i < bytes.length; i++) text += `:${HEX_BYTES[bytes[i] as number]}`;
+  return text;
 }
 
 export function macBytes(mac: Mac): Uint8Array {
