@@ -16,7 +16,7 @@ export interface ValuesOf {
 
 export function templateValues({ appliance, network, machine, mac, address, vars }: ValuesOf): TemplateValues {
   const http = appliance.http && baseUrl("http", network.address, appliance.http.port, 80);
-  const { token } = machine.boot;
+  const { stage, token } = machine.boot;
   return {
     http,
     tftp: appliance.tftp && baseUrl("tftp", network.address, appliance.tftp.port, 69),
@@ -24,7 +24,7 @@ export function templateValues({ appliance, network, machine, mac, address, vars
     domain: appliance.domain,
     machine: { name: machine.id, mac: mac ?? machine.macs[0] ?? "", uuid: machine.uuid ?? "", address: address ?? "", vars },
     network: { name: network.name, prefix: formatPrefix(network.prefix), address: network.address },
-    done: http !== null && token !== null ? `${http}/done/${token}` : null,
+    done: http !== null && token !== null && stage === "installing" ? `${http}/done/${token}` : null,
   };
 }
 

@@ -32,7 +32,12 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   let current = prepare(settings, link);
 
   // Errors are answered and told here; fastify's own log would be a second stream.
-  const app = fastify({ logger: false, exposeHeadRoutes: false, routerOptions: { ignoreTrailingSlash: false } });
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreTrailingSlash: false },
+    frameworkErrors: (_, request, reply) => void serve(request, reply),
+  });
   const serve = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const started = Date.now();
     const id = ++lastId;
@@ -76,6 +81,12 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
         .send(head ? "" : bytes);
     };
 
+    const notReady = (error: Error): FastifyReply => {
+      why = error.message;
+      reply.header("retry-after", "2");
+      return text(503, "Not ready to answer this; ask again.\n");
+    };
+
     if (!current.allowed(client)) {
       why = `${client} is not among those whom http.allow names`;
       return text(403, "You may not ask here: http.allow does not name your address.\n");
@@ -92,7 +103,8 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     }
     const token = /^\/done\/([0-9a-f]{32})$/.exec(path.path)?.[1];
     if (token !== undefined && !head) {
-      const done = await link.ask({ ask: "done", token, client });
+      const done = await link.ask({ ask: "done", token, client }).catch((error: Error) => error);
+      if (done instanceof Error) return notReady(done);
       return done === true ? text(200, "done\n") : text(404, "No installation of this token is under way.\n");
     }
 
@@ -100,9 +112,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     try {
       found = await current.files.find(path.path, client, readClaims(path.query));
     } catch (error) {
-      why = (error as Error).message;
-      reply.header("retry-after", "2");
-      return text(503, "Not ready to answer this; ask again.\n");
+      return notReady(error as Error);
     }
     switch (found.kind) {
       case "missing":
@@ -165,6 +175,10 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     );
   };
   app.all("/*", serve);
+  // Whatever is asked, and in whatever form, is answered and told in one place; bodies are of no interest.
+  app.setNotFoundHandler(serve);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await app.ready();
 
   const servers = new Map<string, Server>();

@@ -21,7 +21,7 @@ export interface Machine {
 export interface BootState {
   /** `installing` from the script on; `installed` once it reported done. */
   readonly stage: "new" | "installing" | "installed";
-  /** The secret in `{{ done }}` while it is installing. */
+  /** The secret in `{{ done }}` of its last installation. */
   readonly token: string | null;
   /** Unix milliseconds of the last change. */
   readonly since: number;

@@ -176,7 +176,9 @@ export class Machines {
   setBoot(id: string, stage: Machine["boot"]["stage"], now: number): Machine | undefined {
     const machine = this.#byId.get(id);
     if (!machine) return undefined;
-    const token = stage === "installing" ? (machine.boot.token ?? randomBytes(16).toString("hex")) : null;
+    // It stays until the next installation: a report whose answer was lost, or that could not be stored, comes again.
+    const begins = stage === "installing" && machine.boot.stage !== "installing";
+    const token = begins ? randomBytes(16).toString("hex") : machine.boot.token;
     const changed = { ...machine, boot: { stage, token, since: now } };
     this.#put(changed);
     return changed;

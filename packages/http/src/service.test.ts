@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { EventBody, Link } from "@netboot6/events";
+import { startHttp } from "./service.ts";
+
+const PORT = 18_080;
+const TOKEN = "0123456789abcdef0123456789abcdef";
+
+async function serve(t: TestContext, allow: "networks" | [], ask: Link["ask"]): Promise<EventBody[]> {
+  const root = mkdtempSync(join(tmpdir(), "netboot6-http-"));
+  writeFileSync(join(root, "large"), Buffer.alloc(20_000_000));
+  const events: EventBody[] = [];
+  const http = { port: PORT, listen: ["::1"], allow, root, listing: false, templates: [], tls: null };
+  const running = await startHttp({ http, networks: [] }, { emit: (event) => events.push(event), ask });
+  t.after(async () => {
+    await running.stop();
+    rmSync(root, { recursive: true });
+  });
+  return events;
+}
+
+/** The answer's status to a request of these lines. */
+function status(...lines: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(PORT, "::1", () => socket.write(`${lines.join("\r\n")}\r\n\r\n`));
+    socket.once("data", (data) => {
+      resolve(Number(/^HTTP\/1.1 (\d+)/.exec(String(data))?.[1]));
+      socket.destroy();
+    });
+    socket.once("error", reject);
+  });
+}
+
+const finished = (events: readonly EventBody[]): unknown[] =>
+  events.flatMap((event) => (event.type === "http.finished" ? [[event.method, event.status]] : []));
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+
+test("a report is taken in whatever form it comes; one that could not be stored is to come again", async (t) => {
+  let stored: unknown = true;
+  const events = await serve(t, "networks", async () => {
+    if (stored instanceof Error) throw stored;
+    return stored;
+  });
+  const form = ["Host: [::1]", "Content-Type: application/x-www-form-urlencoded", "Content-Length: 3", "", "a=b"];
+  assert.equal(await status(`POST /done/${TOKEN} HTTP/1.1`, ...form), 200);
+  stored = new Error("the disk is full");
+  assert.equal(await status(`GET /done/${TOKEN} HTTP/1.1`, "Host: [::1]"), 503);
+  await settled();
+  assert.deepEqual(finished(events), [
+    ["POST", 200],
+    ["GET", 503],
+  ]);
+});
+
+test("nothing is answered past http.allow or without being told, however it is asked", async (t) => {
+  const events = await serve(t, [], async () => null);
+  for (const line of ["GET /%zz", "PROPFIND /large", "POST /large", "GET /large"])
+    assert.equal(await status(`${line} HTTP/1.1`, "Host: [::1]", "Content-Type: application/json", "Content-Length: 0"), 403, line);
+  await settled();
+  assert.deepEqual(finished(events), [
+    ["GET", 403],
+    ["PROPFIND", 403],
+    ["POST", 403],
+    ["GET", 403],
+  ]);
+});
+
+test("a download that is broken off is told as such", async (t) => {
+  const events = await serve(t, "networks", async () => null);
+  assert.equal(await status("GET /large HTTP/1.1", "Host: [::1]"), 200);
+  await settled();
+  const last = events.at(-1);
+  assert.ok(last?.type === "http.finished" && !last.complete && last.sent < last.size);
+});
