@@ -110,6 +110,9 @@ test("SIGHUP reloads the file; a bad one is refused and the old one stays", asyn
   appliance.signal("SIGHUP");
   await appliance.waitFor((line) => line.event === "appliance.reloaded", 10);
   await until("the changed advertisement", () => /hop limit 33/.test(heard()));
+  writeFileSync(appliance.file, `${TWO_LINES}    advertise: observe\n`);
+  appliance.signal("SIGHUP");
+  await until("no router any more", () => /router lifetime 0s/.test(heard()));
   writeFileSync(appliance.file, "networks: 7\n");
   appliance.signal("SIGHUP");
   const refused = await appliance.waitFor((line) => line.event === "appliance.refused", 10);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prefixOf } from "@netboot6/codec";
 import type { AdvertiseConfig, Network } from "@netboot6/config";
-import { type AdvertisePlan, afterMulticast, buildAdvertisement, initialState, solicited } from "./advertiser.ts";
+import { type AdvertisePlan, afterMulticast, buildAdvertisement, changedState, initialState, solicited } from "./advertiser.ts";
 
 const settings: AdvertiseConfig = {
   interval: [5, 60],
@@ -108,4 +108,12 @@ test("solicitations from :: share one multicast, 3 s after the last one at the e
   assert.equal(state.lastMulticast, 3000);
   const quiet = solicited({ ...state, next: 100_000 }, "::", 50_000, () => 0.5);
   assert.ok(quiet.state.next - 50_000 <= 500, "with none sent lately, within MAX_RA_DELAY_TIME");
+});
+
+test("a change is told at once, but not within 3 s of the last multicast advertisement", () => {
+  const state = afterMulticast(initialState(0), settings, 10_000, () => 0.5);
+  assert.equal(changedState(state, 11_000).next, 13_000);
+  assert.equal(changedState(changedState(state, 11_000), 12_000).next, 13_000);
+  assert.equal(changedState(state, 20_000).next, 20_000);
+  assert.deepEqual([changedState(state, 11_000).sent, changedState(state, 11_000).nextWhy], [0, "changed"]);
 });

@@ -30,12 +30,17 @@ export interface AdvertisePlan {
   readonly domain: string;
 }
 
-export const initialState = (now: number, why: "initial" | "changed" = "initial"): AdvertiserState => ({
+export const initialState = (now: number): AdvertiserState => ({ sent: 0, lastMulticast: null, next: now, nextWhy: "initial" });
+
+/** The settings changed: told as soon as the last advertisement lets it (RFC 4861 §6.2.4). */
+export const changedState = ({ lastMulticast }: AdvertiserState, now: number): AdvertiserState => ({
   sent: 0,
-  lastMulticast: null,
-  next: now,
-  nextWhy: why,
+  lastMulticast,
+  next: earliestMulticast(lastMulticast, now),
+  nextWhy: "changed",
 });
+
+const earliestMulticast = (last: number | null, now: number): number => (last === null ? now : Math.max(now, last + MIN_DELAY_BETWEEN_RAS));
 
 /** What the advertisement says. `final`: the last ones before we stop have a router lifetime of 0 (RFC 4861 §6.2.5). */
 export function buildAdvertisement({ settings, network, forwarding, dnsOn, domain }: AdvertisePlan, final = false): RouterAdvertisement {
@@ -99,7 +104,6 @@ export function solicited(
   random: () => number,
 ): { state: AdvertiserState; unicast: boolean } {
   if (source !== "::") return { state, unicast: true };
-  const earliest = state.lastMulticast === null ? now : state.lastMulticast + MIN_DELAY_BETWEEN_RAS;
-  const due = Math.max(now + random() * MAX_RA_DELAY_TIME, earliest);
+  const due = Math.max(now + random() * MAX_RA_DELAY_TIME, earliestMulticast(state.lastMulticast, now));
   return { state: due < state.next ? { ...state, next: due, nextWhy: "solicited" } : state, unicast: false };
 }

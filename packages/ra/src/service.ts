@@ -14,7 +14,15 @@ import {
 import type { AdvertiseConfig, Appliance, Link, Network } from "@netboot6/config";
 import type { Emit, Running } from "@netboot6/events";
 import { AddressFamily, createSocket, Protocol, type Socket } from "raw-socket";
-import { type AdvertisePlan, type AdvertiserState, afterMulticast, buildAdvertisement, initialState, solicited } from "./advertiser.ts";
+import {
+  type AdvertisePlan,
+  type AdvertiserState,
+  afterMulticast,
+  buildAdvertisement,
+  changedState,
+  initialState,
+  solicited,
+} from "./advertiser.ts";
 
 export interface RaSettings {
   readonly appliance: Appliance;
@@ -41,13 +49,18 @@ export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): P
   let advertisers = new Map<string, Advertiser>();
   const follow = async (next: RaSettings): Promise<void> => {
     const wanted = new Map<string, Advertiser>();
-    for (const network of next.networks) {
-      if (!network.link || network.advertise === null) continue;
-      // Another index, MAC or link-local address under the same name is another interface: its socket is of no use.
-      const key = Object.values(network.link).join(" ");
-      const kept = advertisers.get(key);
-      if (kept) kept.change(next.appliance, network);
-      wanted.set(key, kept ?? new Advertiser(next.appliance, network, network.link, emit));
+    try {
+      for (const network of next.networks) {
+        if (!network.link || network.advertise === null) continue;
+        // Another index, MAC or link-local address under the same name is another interface: its socket is of no use.
+        const key = Object.values(network.link).join(" ");
+        const kept = advertisers.get(key);
+        if (kept) await kept.change(next.appliance, network);
+        wanted.set(key, kept ?? new Advertiser(next.appliance, network, network.link, emit));
+      }
+    } catch (error) {
+      for (const [key, added] of wanted) if (!advertisers.has(key)) await added.stop();
+      throw error;
     }
     const gone = [...advertisers].filter(([key]) => !wanted.has(key));
     advertisers = wanted;
@@ -93,21 +106,29 @@ class Advertiser {
     return this.#link.name;
   }
 
-  change(appliance: Appliance, network: Network): void {
+  async change(appliance: Appliance, network: Network): Promise<void> {
+    if (network.advertise === "observe") await this.#end();
     this.#appliance = appliance;
     this.#network = network;
-    this.#state = initialState(Date.now(), "changed");
+    this.#state = changedState(this.#state, Date.now());
     this.#schedule();
   }
 
   async stop(): Promise<void> {
+    await this.#end();
+    this.#socket.removeAllListeners("message"); // a solicitation now would begin it again
+    this.#socket.close();
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /** Says that it is no router any more, where it was one. */
+  async #end(): Promise<void> {
     if (this.#timer) clearTimeout(this.#timer);
     const plan = this.#plan();
     for (let i = 0; plan && i < FINAL_ADVERTISEMENTS; i++) {
-      await this.#send(encodeRouterAdvertisement(buildAdvertisement(plan, true)), ALL_NODES);
-      this.#emit({ type: "ra.sent", interface: this.#link.name, network: this.#network.name, to: ALL_NODES, why: "final" });
+      const error = await this.#send(encodeRouterAdvertisement(buildAdvertisement(plan, true)), ALL_NODES);
+      if (!error) this.#emit({ type: "ra.sent", interface: this.#link.name, network: this.#network.name, to: ALL_NODES, why: "final" });
     }
-    this.#socket.close();
   }
 
   #plan(): AdvertisePlan | null {
