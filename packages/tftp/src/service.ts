@@ -198,6 +198,9 @@ function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<void
     socket.on("message", (bytes, from) => {
       // RFC 1350 §4: another sender's packets are not of this transfer.
       if (from.port !== to.port || from.address !== to.address) {
+        const stranger = decodeTftp(bytes);
+        // An error is never answered: two ports of ours would go on answering each other.
+        if (!stranger.ok || stranger.value.op === "error") return;
         socket.send(encodeTftp({ op: "error", code: TftpErrorCode.unknownTransfer, text: "not your transfer" }), from.port, from.address);
         return;
       }
