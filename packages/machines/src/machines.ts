@@ -40,6 +40,8 @@ export class Machines {
   /** Ids that were only met: neither configured nor installing nor installed. The one met longest ago comes first. */
   readonly #strangers = new Set<string>();
   #configured = new Map<string, MachineConfig>();
+  /** `DUID ...`, `MAC ...`, `UUID ...` -> id */
+  #configuredBy = new Map<string, string>();
 
   /** `stored`: the machines of an earlier run. */
   constructor(configured: readonly MachineConfig[], stored: readonly Machine[] = []) {
@@ -53,6 +55,9 @@ export class Machines {
    */
   configure(machines: readonly MachineConfig[]): Renamed[] {
     this.#configured = new Map(machines.map((config) => [config.name ?? nameOf(config), config]));
+    this.#configuredBy = new Map();
+    for (const [id, { duid, macs, uuid }] of this.#configured)
+      for (const key of [`DUID ${duid}`, ...macs.map((mac) => `MAC ${mac}`), `UUID ${uuid}`]) this.#configuredBy.set(key, id);
     const renamed: Renamed[] = [];
     for (const [id, config] of this.#configured) {
       const known = this.#byId.has(id) ? undefined : this.#knownAs(config);
@@ -116,7 +121,7 @@ export class Machines {
 
   /** Whether the configuration names a machine by this MAC. */
   expects(mac: Mac): boolean {
-    return this.#configured.values().some(({ macs }) => macs.includes(mac));
+    return this.#configuredBy.has(`MAC ${mac}`);
   }
 
   /** Finds the machine that the evidence points to, or makes it known. Null where there is no evidence at all. */
@@ -245,13 +250,12 @@ export class Machines {
   }
 
   #configuredFor(mac: Mac | null, uuids: readonly string[], duid: string | undefined): { id: string; why: string } | null {
-    let found: { id: string; why: string } | null = null;
-    for (const [id, config] of this.#configured) {
-      if (duid !== undefined && config.duid === duid) return { id, why: `configured DUID of ${id}` };
-      if (mac !== null && config.macs.includes(mac)) found = { id, why: `configured MAC ${mac} of ${id}` };
-      else if (config.uuid !== null && uuids.includes(config.uuid)) found ??= { id, why: `configured UUID of ${id}` };
+    // The surest first: what an operator wrote down of this very system, of its card, of its board.
+    for (const key of [`DUID ${duid}`, `MAC ${mac}`, ...uuids.map((uuid) => `UUID ${uuid}`)]) {
+      const id = this.#configuredBy.get(key);
+      if (id !== undefined) return { id, why: `configured ${key} of ${id}` };
     }
-    return found;
+    return null;
   }
 }
 
