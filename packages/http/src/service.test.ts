@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -75,4 +75,14 @@ test("a download that is broken off is told as such", async (t) => {
   await settled();
   const last = events.at(-1);
   assert.ok(last?.type === "http.finished" && !last.complete && last.sent < last.size);
+});
+
+test("where a new address cannot be listened on, the old ones stay", async (t) => {
+  const other = createServer().listen(PORT + 1, "::1");
+  t.after(() => other.close());
+  const http = { port: PORT, listen: ["::1"], allow: "networks", root: tmpdir(), listing: false, templates: [], tls: null } as const;
+  const running = await startHttp({ http, networks: [] }, { emit: () => {}, ask: async () => null });
+  t.after(() => running.stop());
+  await assert.rejects(running.reload({ http: { ...http, port: PORT + 1 }, networks: [] }), /cannot listen on \[::1\]:18081/);
+  assert.equal(await status("GET /nothing HTTP/1.1", "Host: [::1]"), 404);
 });

@@ -186,18 +186,22 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   const follow = async (next: HttpSettings): Promise<void> => {
     const { port } = next.http;
     const wanted = new Map(listenAddresses(next.http.listen, next.networks).map((address) => [`[${address}]:${port}`, address]));
+    const added = new Map<string, Server>();
+    try {
+      for (const [key, address] of wanted) if (!servers.has(key)) added.set(key, await listen(address, port, handler));
+    } catch (error) {
+      for (const server of added.values()) server.close();
+      throw error;
+    }
     for (const [key, server] of servers)
       if (!wanted.has(key)) {
         servers.delete(key);
         server.close();
         server.closeAllConnections();
       }
-    for (const [key, address] of wanted) if (!servers.has(key)) servers.set(key, await listen(address, port, handler));
+    for (const [key, server] of added) servers.set(key, server);
   };
-  await follow(settings).catch((error) => {
-    for (const server of servers.values()) server.close();
-    throw error;
-  });
+  await follow(settings);
   return {
     get listens() {
       return [...servers.keys()];

@@ -37,7 +37,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     const refuse = (code: number, why: string): void => {
       setTimeout(
         () =>
-          sockets.has(keyOf(local, current.settings)) &&
+          [...sockets.values()].includes(listening) &&
           listening.send(encodeTftp({ op: "error", code, text: why }), from.port, from.address),
         ERROR_DELAY_MS,
       );
@@ -98,11 +98,11 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     }
   };
 
-  const listen = async (address: Address, key: string): Promise<void> => {
+  const listen = async (address: Address, port: number): Promise<Socket> => {
     const socket = createSocket({ type: "udp6", ipv6Only: true });
-    await bind(socket, address, current.settings.tftp.port).catch((error: Error) => {
+    await bind(socket, address, port).catch((error: Error) => {
       socket.close();
-      throw new Error(`cannot listen on ${key}: ${error.message}`);
+      throw new Error(`cannot listen on [${address}]:${port}: ${error.message}`);
     });
     socket.on("message", (bytes, from) => {
       const packet = decodeTftp(bytes);
@@ -116,33 +116,34 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
         });
     });
     socket.on("error", (error) => link.emit({ type: "wire.dropped", service: "tftp", why: error.message, count: 1 }));
-    sockets.set(key, socket);
+    return socket;
   };
 
   const follow = async (next: TftpSettings): Promise<void> => {
-    const wanted = new Map(listenAddresses(next.tftp.listen, next.networks).map((address) => [keyOf(address, next), address]));
+    const { listen: where, port } = next.tftp;
+    const wanted = new Map(listenAddresses(where, next.networks).map((address) => [`[${address}]:${port}`, address]));
+    const added = new Map<string, Socket>();
+    try {
+      for (const [key, address] of wanted) if (!sockets.has(key)) added.set(key, await listen(address, port));
+    } catch (error) {
+      for (const socket of added.values()) socket.close();
+      throw error;
+    }
     for (const [key, socket] of sockets)
       if (!wanted.has(key)) {
         sockets.delete(key);
         socket.close();
       }
-    for (const [key, address] of wanted) if (!sockets.has(key)) await listen(address, key);
+    for (const [key, socket] of added) sockets.set(key, socket);
   };
-  await follow(settings).catch((error) => {
-    for (const socket of sockets.values()) socket.close();
-    throw error;
-  });
+  await follow(settings);
   return {
     get listens() {
       return [...sockets.keys()];
     },
     async reload(next) {
-      const before = current;
+      await follow(next);
       current = prepare(next, link);
-      await follow(next).catch((error) => {
-        current = before;
-        throw error;
-      });
     },
     async stop() {
       for (const socket of sockets.values()) socket.close();
@@ -151,8 +152,6 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     },
   };
 }
-
-const keyOf = (address: Address, { tftp }: TftpSettings): string => `[${address}]:${tftp.port}`;
 
 function prepare(settings: TftpSettings, link: Link): { settings: TftpSettings; files: BootFiles; allowed: (address: Address) => boolean } {
   const { tftp, networks } = settings;
