@@ -136,7 +136,45 @@ test("a second signal does not cut the stop short; SIGHUP while it starts waits,
   await appliance.waitFor((line) => line.level === "debug", 5);
   for (const signal of ["SIGINT", "SIGTERM", "SIGTERM"] as const) appliance.signal(signal);
   assert.equal(await appliance.exit, 0);
-  assert.ok(appliance.lines.some((line) => line.event === "ra.sent" && line["why"] === "final"));
+  assert.ok(appliance.lines.some((line) => line.event === "ra.sent" && line.why === "final"));
+});
+
+test("a reload that one service cannot take is taken by none, and works once the reason is gone", async (t) => {
+  const vlan = makeVlan(t);
+  const heard = await hearAdvertisements(vlan);
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
+  const occupant = vlan.server.spawn(
+    [process.execPath, "-e", "require('net').createServer().listen({ host: '2001:db8:0:1::1', port: 8080 }, () => console.log('listens'))"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  await new Promise((resolve) => occupant.stdout?.once("data", resolve));
+  writeFileSync(appliance.file, `${TWO_LINES}    advertise: { hopLimit: 33 }\nhttp: { port: 8080 }\n`);
+  appliance.signal("SIGHUP");
+  const refused = await appliance.waitFor((line) => line.event === "appliance.refused", 10);
+  assert.match(refused.msg, /the old one stays: cannot listen on \[2001:db8:0:1::1\]:8080: .*EADDRINUSE/);
+  const status = async (port: number) =>
+    (await vlan.server.exec(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", `http://[2001:db8:0:1::1]:${port}/x`])).stdout;
+  assert.equal(await status(80), "404", "the old port answers");
+  occupant.kill();
+  await new Promise((resolve) => occupant.once("exit", resolve));
+  assert.doesNotMatch(heard(), /hop limit 33/);
+  appliance.signal("SIGHUP");
+  await appliance.waitFor(
+    (line) => line.event === "appliance.reloaded" && Array.isArray(line.changed),
+    10,
+    appliance.lines.indexOf(refused),
+  );
+  await until("the new hop limit", () => /hop limit 33/.test(heard()));
+  assert.equal(await status(8080), "404");
+  assert.equal(await status(80), "000");
+});
+
+test("a port that is taken at the start ends it with exit code 2 and says which", async (t) => {
+  const vlan = makeVlan(t);
+  await startAppliance(t, vlan, { configuration: TWO_LINES });
+  const second = new Appliance(vlan, { configuration: `${TWO_LINES}console: false\nstate: { dir: other }\n`, name: "second" });
+  assert.equal(await second.exit, 2);
+  assert.match(second.errors, /netboot6: (dhcpv6|dns): cannot listen on \[.*\]:\d+: .*EADDRINUSE/);
 });
 
 test("the interface gone and back: it carries on by itself", async (t) => {

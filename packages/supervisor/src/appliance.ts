@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { builtInRules } from "@netboot6/boot";
-import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
+import { type Appliance, type BootRule, type Network, readHost, resolveNetworks } from "@netboot6/config";
 import { type ConsoleSettings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
 import { type DnsSettings, dnsWorker } from "@netboot6/dns";
@@ -20,6 +20,7 @@ export class StartError extends Error {
 const FIRST_WAIT_MS = 30_000;
 const HOST_POLL_MS = 250;
 const HOST_WATCH_MS = 2_000;
+const BOOT_PROGRAMS_MS = 1_000;
 const STOP_DEADLINE_MS = 4_500;
 
 /** What a service's settings are, from the whole picture; null where it is off. */
@@ -39,6 +40,7 @@ export class RunningAppliance {
   #services: Service[] = [];
   #watch: NodeJS.Timeout | null = null;
   #waitingFor = "";
+  #refusal = "";
   #changing: Promise<void> = Promise.resolve();
   #stopping = false;
 
@@ -63,13 +65,14 @@ export class RunningAppliance {
     const { emit } = this.bus;
     if (this.registry.setAside !== null)
       emit({
-        type: "appliance.refused",
+        type: "appliance.warned",
         why: `the lease store was damaged; it was put aside as ${this.registry.setAside}, and a new one is begun`,
       });
     this.#networks = await this.#waitForHost(started);
     this.registry.configure(this.#appliance, this.#networks);
     this.#services = this.#compose();
     for (const service of this.#services) {
+      if (this.#stopping) throw new StartError("stopped while it started");
       try {
         await service.start();
       } catch (error) {
@@ -84,8 +87,9 @@ export class RunningAppliance {
   reload(appliance: Appliance): Promise<void> {
     return this.#change(async () => {
       const { networks, waiting } = resolveNetworks(appliance, readHost());
-      if (waiting.length > 0) throw new Error(waiting.join("; "));
-      await this.#become(appliance, networks);
+      const known = this.#withKnown(appliance, networks);
+      if (known.length < appliance.networks.length) throw new Error(waiting.join("; "));
+      await this.#become(appliance, known);
     });
   }
 
@@ -121,10 +125,23 @@ export class RunningAppliance {
     const why = waiting.join("; ");
     if (why !== this.#waitingFor) this.bus.emit(why === "" ? { type: "appliance.resumed" } : { type: "appliance.waiting", why });
     this.#waitingFor = why;
-    if (why !== "" || sameNetworks(networks, this.#networks)) return;
-    void this.#change(() => this.#become(this.#appliance, networks)).catch((error: Error) =>
-      this.bus.emit({ type: "appliance.refused", why: error.message }),
+    const known = this.#withKnown(this.#appliance, networks);
+    if (sameNetworks(known, this.#networks)) return;
+    this.#change(() => this.#become(this.#appliance, known)).then(
+      () => {
+        this.#refusal = "";
+      },
+      ({ message }: Error) => {
+        // It is tried again at the next look; the same reason is told once.
+        if (message !== this.#refusal) this.bus.emit({ type: "appliance.refused", why: message });
+        this.#refusal = message;
+      },
     );
+  }
+
+  /** The networks as the host has them; one that is missing for now stays as it was, so that it holds up none of the others. */
+  #withKnown(appliance: Appliance, networks: readonly Network[]): Network[] {
+    return appliance.networks.flatMap(({ name }) => [...networks, ...this.#networks].find((network) => network.name === name) ?? []);
   }
 
   #change(change: () => Promise<void>): Promise<void> {
@@ -133,23 +150,36 @@ export class RunningAppliance {
     return next;
   }
 
+  /** All of it or nothing: where one service cannot take it, those that could go back. */
   async #become(appliance: Appliance, networks: readonly Network[]): Promise<void> {
-    this.#appliance = appliance;
-    this.#networks = networks;
-    this.registry.configure(appliance, networks);
-    const wanted = this.#compose();
+    const before = { appliance: this.#appliance, networks: this.#networks };
     const kept = new Map(this.#services.map((service) => [service.name, service]));
     const services: Service[] = [];
-    for (const service of wanted) {
-      const old = kept.get(service.name);
-      kept.delete(service.name);
-      if (old) await old.reload();
-      else await service.start();
-      services.push(old ?? service);
+    const started: Service[] = [];
+    const reloaded: Service[] = [];
+    this.#take(appliance, networks);
+    try {
+      for (const service of this.#compose()) {
+        const old = kept.get(service.name);
+        kept.delete(service.name);
+        services.push(old ?? service);
+        (old ? reloaded : started).push(old ?? service);
+        await (old ? old.reload() : service.start());
+      }
+    } catch (error) {
+      this.#take(before.appliance, before.networks);
+      await Promise.allSettled([...started.map((service) => service.stop()), ...reloaded.map((service) => service.reload())]);
+      throw error;
     }
     for (const service of kept.values()) await service.stop();
     this.#services = services;
-    this.bus.emit({ type: "appliance.reloaded", changed: wanted.map((service) => service.name) });
+    this.bus.emit({ type: "appliance.reloaded", changed: services.map((service) => service.name) });
+  }
+
+  #take(appliance: Appliance, networks: readonly Network[]): void {
+    this.#appliance = appliance;
+    this.#networks = networks;
+    this.registry.configure(appliance, networks);
   }
 
   /** The services that the configuration turns on, in the order they start: who advertises the others comes last. */
@@ -206,11 +236,21 @@ export class RunningAppliance {
   }
 
   #serverState(): ServerState {
+    const { rules: configured } = this.#appliance.boot;
     const root = (this.#appliance.http ?? this.#appliance.tftp)?.root;
+    // A boot program that is put there while it runs is given out a moment later.
+    let looked = { at: 0, rules: configured ?? [] };
+    const rules = (): readonly BootRule[] => {
+      if (!configured && Date.now() - looked.at > BOOT_PROGRAMS_MS)
+        looked = { at: Date.now(), rules: builtInRules((path) => root !== undefined && existsSync(join(root, path))) };
+      return looked.rules;
+    };
     return {
       appliance: this.#appliance,
       networks: this.#networks,
-      rules: this.#appliance.boot.rules ?? builtInRules((path) => root !== undefined && existsSync(join(root, path))),
+      get rules() {
+        return rules();
+      },
       machines: this.registry.machines,
       leases: this.registry.leases,
       serverDuid: this.registry.serverDuid,
