@@ -4,6 +4,13 @@
  */
 import { Worker } from "node:worker_threads";
 
+export { readStored } from "./read.ts";
+
+/** Another process has the store open. */
+export class StoreInUseError extends Error {
+  override readonly name = "StoreInUseError";
+}
+
 /** `value: null` deletes. */
 export interface Change {
   readonly kind: string;
@@ -32,7 +39,7 @@ export interface Store {
 export type ToStore = { readonly say: "commit"; readonly id: number; readonly changes: readonly Change[] } | { readonly say: "close" };
 export type FromStore =
   | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: string | null }
-  | { readonly say: "failed"; readonly why: string }
+  | { readonly say: "failed"; readonly why: string; readonly inUse: boolean }
   | { readonly say: "committed"; readonly id: number; readonly error?: string }
   | { readonly say: "closed" };
 
@@ -45,7 +52,8 @@ export async function openStore(dir: string): Promise<Store> {
     worker.once("message", resolve);
     worker.once("error", reject);
   });
-  if (opened.say !== "open") throw new Error(opened.say === "failed" ? opened.why : "the store did not open");
+  if (opened.say === "failed") throw opened.inUse ? new StoreInUseError(opened.why) : new Error(opened.why);
+  if (opened.say !== "open") throw new Error("the store did not open");
 
   interface Batch {
     changes: Change[];
@@ -89,7 +97,7 @@ export async function openStore(dir: string): Promise<Store> {
       if (failed) return Promise.reject(failed);
       if (changes.length === 0) return Promise.resolve();
       return new Promise((resolve, reject) => {
-        next.changes.push(...changes);
+        for (const change of changes) next.changes.push(change);
         next.waiting.push({ resolve, reject });
         // The changes of one turn of the event loop go together.
         if (!writing && next.waiting.length === 1) setImmediate(write);

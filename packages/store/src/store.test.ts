@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openStore } from "./index.ts";
+import { openStore, readStored, StoreInUseError } from "./index.ts";
 
 function tempDir(t: { after: (f: () => void) => void }): string {
   const dir = mkdtempSync(join(tmpdir(), "netboot6-store-"));
@@ -60,4 +60,32 @@ test("a folder that cannot be made is a plain message", async (t) => {
   const dir = tempDir(t);
   writeFileSync(join(dir, "file"), "");
   await assert.rejects(openStore(join(dir, "file")), /EEXIST|ENOTDIR/);
+});
+
+test("two cannot have it at once; who only reads sees what was committed", async (t) => {
+  const dir = tempDir(t);
+  assert.deepEqual(readStored(dir, "lease"), []);
+  const store = await openStore(dir);
+  await store.commit([
+    { kind: "lease", key: "2001:db8::1", value: { machine: "a" } },
+    { kind: "meta", key: "x", value: 1 },
+  ]);
+  assert.deepEqual(readStored(dir, "lease"), [{ machine: "a" }]);
+  await assert.rejects(openStore(dir), StoreInUseError);
+  await store.close();
+  assert.deepEqual(readStored(dir, "lease"), [{ machine: "a" }]);
+  await (await openStore(dir)).close();
+});
+
+test("a hundred thousand changes are one commit", async (t) => {
+  const store = await openStore(tempDir(t));
+  await store.commit(Array.from({ length: 200_000 }, (_, i) => ({ kind: "lease", key: String(i), value: i })));
+  await store.close();
+});
+
+test("what root makes in the folder of another user is that user's", { skip: process.getuid?.() !== 0 }, async (t) => {
+  const dir = tempDir(t);
+  chownSync(dir, 12345, 12345);
+  await (await openStore(dir)).close();
+  for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).uid, 12345, name);
 });

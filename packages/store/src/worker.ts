@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import type { FromStore, Stored, ToStore } from "./index.ts";
+import { type FromStore, type Stored, StoreInUseError, type ToStore } from "./index.ts";
+import { readEntries, STORE_FILE } from "./read.ts";
 
 const port = parentPort;
 if (!port) throw new Error("the store runs in a thread of its own");
@@ -16,17 +17,35 @@ function open(file: string): { db: DatabaseSync; stored: Stored[] } {
     db.exec(
       "CREATE TABLE IF NOT EXISTS entry (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
     );
-    const rows = db.prepare("SELECT kind, key, value FROM entry").all() as { kind: string; key: string; value: string }[];
-    return { db, stored: rows.map((row) => ({ kind: row.kind, key: row.key, value: JSON.parse(row.value) })) };
+    return { db, stored: readEntries(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
+/** Only one process may have the store. A lock of SQLite's ends with the process, however that ends. */
+function lock(dir: string): DatabaseSync {
+  const held = new DatabaseSync(join(dir, "lock"));
+  try {
+    held.exec("BEGIN EXCLUSIVE");
+    return held;
+  } catch (error) {
+    held.close();
+    throw /locked/.test((error as Error).message) ? new StoreInUseError(`${dir} is in use by another netboot6`) : error;
+  }
+}
+
+/** What root makes in a folder of another user is that user's, who must be able to open it later. */
+function giveToOwner(dir: string): void {
+  const { uid, gid } = statSync(dir);
+  if (process.getuid?.() === 0 && uid !== 0)
+    for (const name of ["lock", STORE_FILE, `${STORE_FILE}-wal`, `${STORE_FILE}-shm`])
+      if (existsSync(join(dir, name))) chownSync(join(dir, name), uid, gid);
+}
+
 function openOrSetAside(dir: string): { db: DatabaseSync; stored: Stored[]; setAside: string | null } {
-  mkdirSync(dir, { recursive: true });
-  const file = join(dir, "netboot6.db");
+  const file = join(dir, STORE_FILE);
   try {
     return { ...open(file), setAside: null };
   } catch (error) {
@@ -39,7 +58,11 @@ function openOrSetAside(dir: string): { db: DatabaseSync; stored: Stored[]; setA
 }
 
 try {
-  const { db, stored, setAside } = openOrSetAside((workerData as { dir: string }).dir);
+  const { dir } = workerData as { dir: string };
+  mkdirSync(dir, { recursive: true });
+  const locked = lock(dir);
+  const { db, stored, setAside } = openOrSetAside(dir);
+  giveToOwner(dir);
   const put = db.prepare(
     "INSERT INTO entry (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
   );
@@ -47,6 +70,7 @@ try {
   port.on("message", (message: ToStore) => {
     if (message.say === "close") {
       db.close();
+      locked.close();
       say({ say: "closed" });
       port.close();
       return;
@@ -66,6 +90,6 @@ try {
   });
   say({ say: "open", stored, setAside });
 } catch (error) {
-  say({ say: "failed", why: (error as Error).message });
+  say({ say: "failed", why: (error as Error).message, inUse: error instanceof StoreInUseError });
   port.close();
 }
