@@ -1,2 +1,3 @@
+export * from "./kea.ts";
 export * from "./lease.ts";
 export * from "./leases.ts";
