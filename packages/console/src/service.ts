@@ -1,5 +1,5 @@
 /** The JSON API: readers' views of the stream. Runs in the main thread, beside what it shows. */
-import { formatPrefix } from "@netboot6/codec";
+import { type Address, canonicalAddress, formatPrefix } from "@netboot6/codec";
 import type { ConsoleConfig, Network } from "@netboot6/config";
 import { type EventBus, type Running, STAGES, type Timelines } from "@netboot6/events";
 import type { Machine, Machines } from "@netboot6/machines";
@@ -14,6 +14,8 @@ export interface ConsoleSources {
   readonly bus: EventBus;
   readonly machines: Machines;
   readonly timelines: Timelines;
+  /** Resolves with whose it was once that is stored; undefined where the address is not leased. */
+  releaseLease(address: Address): Promise<{ readonly machine: string; readonly network: string } | undefined>;
 }
 
 const KEEP_ALIVE_MS = 15_000;
@@ -47,7 +49,7 @@ async function open(
   sources: ConsoleSources,
   current: () => ConsoleSettings,
 ): Promise<FastifyInstance> {
-  const { bus, machines, timelines } = sources;
+  const { bus, machines, timelines, releaseLease } = sources;
   const app = fastify({ logger: false, forceCloseConnections: true });
   // A page elsewhere must not read this by a name that it lets point here (DNS rebinding): only literals and localhost are taken.
   app.addHook("onRequest", async (request, reply) => {
@@ -57,8 +59,13 @@ async function open(
     const { token } = current().console;
     if (token !== null && request.headers.authorization !== `Bearer ${token}`)
       return problem(reply, 401, "Unauthorized", "send the console's token as `Authorization: Bearer ...`");
+    if (token === null && request.method !== "GET" && request.method !== "HEAD")
+      return problem(reply, 403, "Forbidden", "changes need the console's token, and none is configured: set console.token");
     return undefined;
   });
+  app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) =>
+    problem(reply, error.statusCode ?? 500, "It failed", error.message),
+  );
   app.setNotFoundHandler((request, reply) => problem(reply, 404, "Not found", `${request.method} ${request.url}`));
 
   app.get("/healthz", async () => ({ status: "ok" }));
@@ -82,6 +89,13 @@ async function open(
     return machines.byId(params.id)
       ? { machine: params.id, boots: [] }
       : problem(reply, 404, "Not found", `no machine is called ${params.id}`);
+  });
+  app.delete<{ Params: { address: string } }>("/api/v1/leases/:address", async ({ params }, reply) => {
+    const address = canonicalAddress(params.address);
+    const lease = address === null ? undefined : await releaseLease(address);
+    if (address === null || !lease) return problem(reply, 404, "Not found", `${params.address} is not leased`);
+    bus.emit({ type: "lease.released", address, why: "an operator released it", machine: lease.machine, network: lease.network });
+    return reply.code(204).send();
   });
   app.get("/api/v1/events", (request, reply) => {
     reply.hijack();

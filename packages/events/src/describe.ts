@@ -97,6 +97,8 @@ export function describe(event: EventBody | BootEvent): string {
       return `reports its installation done (profile ${event.profile})`;
     case "machine.learned":
       return `learned ${event.what}`;
+    case "lease.released":
+      return `${event.address} is released: ${event.why}`;
     case "wire.dropped":
       return `${event.service} dropped ${event.count}: ${event.why}`;
   }

@@ -109,6 +109,7 @@ export type EventBody =
   | ({ readonly type: "machine.rendered"; readonly path: string; readonly profile: string; readonly why: string } & Asker)
   | ({ readonly type: "machine.done"; readonly profile: string } & Asker)
   | ({ readonly type: "machine.learned"; readonly what: string } & Asker)
+  | ({ readonly type: "lease.released"; readonly address: Address; readonly why: string } & Asker)
   /** Packets that were no message at all, counted together at most once a second. */
   | ({ readonly type: "wire.dropped"; readonly service: ServiceName; readonly why: string; readonly count: number } & Asker);
 

@@ -191,7 +191,13 @@ export class RunningAppliance {
         this.#inMain<ConsoleSettings>(
           "console",
           () => ({ console: this.#appliance.console ?? page, networks: this.#networks }),
-          (settings) => startConsole(settings, { bus: this.bus, machines: this.registry.machines, timelines: this.timelines }),
+          (settings) =>
+            startConsole(settings, {
+              bus: this.bus,
+              machines: this.registry.machines,
+              timelines: this.timelines,
+              releaseLease: (address) => this.registry.releaseLease(address),
+            }),
         ),
       );
     if (networks.some((network) => network.dhcp))

@@ -3,9 +3,13 @@ import { ASSETS } from "@netboot6/boot";
 import { Command } from "commander";
 import { addAssets } from "./commands/assets.ts";
 import { check } from "./commands/check.ts";
+import { importLeases } from "./commands/import-leases.ts";
+import { listLeases, releaseLease } from "./commands/leases.ts";
 import { run } from "./commands/run.ts";
 
+const EXIT_CODES = "\nExit codes: 0 done; 1 it failed; 2 wrong use or a bad configuration.";
 const program = new Command("netboot6")
+  .enablePositionalOptions()
   .description("Netboots racks of servers over IPv6 alone.")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 const config = ["-c, --config <file>", "the configuration", "appliance.yaml"] as const;
@@ -20,6 +24,34 @@ program
   .option(...config)
   .action(async (options: { config: string }) => {
     process.exitCode = await check(options.config);
+  });
+const leases = program
+  .command("leases")
+  .description("the leases there are, read from the store, whether the appliance runs or not")
+  .enablePositionalOptions()
+  .option(...config)
+  .option("--json", "as JSON")
+  .addHelpText("after", EXIT_CODES)
+  .action(async (options: { config: string; json?: true }) => {
+    process.exitCode = await listLeases(options);
+  });
+leases
+  .command("release")
+  .description("end a lease: through the console's API where the appliance runs, else in the store")
+  .argument("<address>")
+  .option(...config)
+  .addHelpText("after", EXIT_CODES)
+  .action(async (address: string, options: { config: string }) => {
+    process.exitCode = await releaseLease(address, options.config);
+  });
+leases
+  .command("import")
+  .description("take over the leases of kea-dhcp6; the appliance must be stopped")
+  .argument("<file>", "Kea's kea-leases6.csv; what its clean-up left beside it (.completed, .2, .1) is read too")
+  .option(...config)
+  .addHelpText("after", EXIT_CODES)
+  .action(async (file: string, options: { config: string }) => {
+    process.exitCode = await importLeases(file, options.config);
   });
 const assets = program.command("assets").description("the files under boot-assets");
 assets

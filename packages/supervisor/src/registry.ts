@@ -58,6 +58,20 @@ export class Registry {
     return this.#store.commit(leases.map(leaseChange));
   }
 
+  /** As if its client had released it; undefined where the address is not bound. Rejects where it cannot be stored. */
+  async releaseLease(address: Address): Promise<Lease | undefined> {
+    const lease = this.leases.byAddress(address);
+    if (lease?.state !== "bound") return undefined;
+    const released = this.leases.release(lease);
+    try {
+      await this.storeLeases([released]);
+    } catch (error) {
+      if (this.leases.byAddress(address) === released) this.leases.put(lease);
+      throw error;
+    }
+    return released;
+  }
+
   storeMachine(machine: Machine): Promise<void> {
     return this.#store.commit([machineChange(machine)]);
   }

@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { type Address, type Prefix, prefixContains } from "@netboot6/codec";
+import { type Appliance, readHost, resolveNetworks } from "@netboot6/config";
+import { type KeaLease, type KeaLeases, type Lease, readKeaLeases } from "@netboot6/leases";
+import type { Machine } from "@netboot6/machines";
+import { StoreInUseError } from "@netboot6/store";
+import { Registry } from "../registry.ts";
+import { readConfiguration } from "./configuration.ts";
+
+/** Takes over the leases of a Kea memfile; the exit code. */
+export async function importLeases(file: string, config: string): Promise<number> {
+  const appliance = await readConfiguration(config);
+  if (!appliance) return 2;
+  const now = Math.floor(Date.now() / 1000);
+  try {
+    const files = keaFiles(file);
+    const found = readKeaLeases(await Promise.all(files.map((each) => readFile(each, "utf8"))), now);
+    const { imported, skipped } = await importInto(appliance, found, now);
+    console.log(`${imported} ${imported === 1 ? "lease" : "leases"} imported from ${files.join(", ")}`);
+    for (const [why, count] of skipped) console.log(`${count} left out: ${why}`);
+    return 0;
+  } catch (error) {
+    const stop = error instanceof StoreInUseError ? ": stop the appliance first, it owns its leases while it runs" : "";
+    console.error(`netboot6: ${(error as Error).message}${stop}`);
+    return 1;
+  }
+}
+
+/** Kea's clean-up (LFC) puts what it has gathered beside the file, and only what changed since is in the file itself. */
+function keaFiles(file: string): string[] {
+  const cleaned = existsSync(`${file}.completed`) ? [`${file}.completed`] : [`${file}.2`, `${file}.1`].filter((each) => existsSync(each));
+  return [...cleaned, file];
+}
+
+async function importInto(
+  appliance: Appliance,
+  { leases, skipped }: KeaLeases,
+  now: number,
+): Promise<{ imported: number; skipped: Map<string, number> }> {
+  const left = new Map(skipped);
+  const networks = knownNetworks(appliance);
+  const registry = await Registry.open(appliance);
+  try {
+    if (registry.setAside !== null) console.error(`netboot6: the store was damaged; it was put aside as ${registry.setAside}`);
+    const taken: Lease[] = [];
+    const machines = new Map<string, Machine>();
+    for (const lease of leases) {
+      const network = networks.find(({ prefix }) => prefixContains(prefix, lease.address));
+      const why = refusal(lease, network, registry, now);
+      const identified = why === null ? registry.machines.identify(lease, now * 1000) : null;
+      if (!network || !identified) {
+        const reason = why ?? "nothing tells the machine";
+        left.set(reason, (left.get(reason) ?? 0) + 1);
+        continue;
+      }
+      for (const machine of identified.changed) machines.set(machine.id, machine);
+      const { address, duid, iaid, validUntil, since } = lease;
+      const own: Lease = { address, network: network.name, machine: identified.machine.id, duid, iaid, state: "bound", validUntil, since };
+      registry.leases.put(own);
+      taken.push(own);
+    }
+    registry.rememberMachines([...machines.values()]);
+    await registry.storeLeases(taken);
+    return { imported: taken.length, skipped: left };
+  } finally {
+    await registry.close();
+  }
+}
+
+interface KnownNetwork {
+  readonly name: string;
+  readonly prefix: Prefix;
+  readonly address: Address | null;
+}
+
+function refusal({ address }: KeaLease, network: KnownNetwork | undefined, registry: Registry, now: number): string | null {
+  if (!network) return "in no network of the configuration, as far as this host knows their prefixes";
+  if (address === network.address) return "our own address";
+  const lease = registry.leases.byAddress(address);
+  return lease && lease.state !== "released" && lease.validUntil > now ? "leased already" : null;
+}
+
+/** The prefix of a network that names none comes from the host. */
+function knownNetworks(appliance: Appliance): KnownNetwork[] {
+  const resolved = new Map(resolveNetworks(appliance, readHost()).networks.map((network) => [network.name, network]));
+  return appliance.networks.flatMap((config) => {
+    const { name, prefix, address } = resolved.get(config.name) ?? config;
+    return prefix ? [{ name, prefix, address }] : [];
+  });
+}
