@@ -1,7 +1,8 @@
 /*
  * A closed-loop DHCPv6 load: so many clients at a time, each Solicit -> Advertise -> Request -> Reply, then the next client.
- *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES]
+ *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED]]
  * Every client has a DUID-LLT and IAID of its own; all speak from one link-local address, as load generators do.
+ * Into the file ACKNOWLEDGED goes a line "client address" for each Reply.
  * Prints one JSON line: exchanges, seconds, resent, p50 and p99 of a whole exchange in microseconds, CPU share of this program.
  */
 #include <arpa/inet.h>
@@ -85,11 +86,14 @@ static int byValue(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES]\n"), 2;
+  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED]]\n"), 2;
   int outstanding = atoi(argv[2]);
   double seconds = atof(argv[3]);
   nextClient = strtoul(argv[4], 0, 10);
   uint64_t most = argc > 5 ? strtoull(argv[5], 0, 10) : UINT64_MAX;
+  FILE *acknowledged = argc > 6 ? fopen(argv[6], "w") : 0;
+  if (argc > 6 && !acknowledged) return perror(argv[6]), 1;
+  if (acknowledged) setlinebuf(acknowledged); /* all of it is there, however this program ends */
   if (outstanding < 1 || outstanding > MAX_SLOTS) return fprintf(stderr, "1 to %d outstanding\n", MAX_SLOTS), 2;
 
   sock = socket(AF_INET6, SOCK_DGRAM, 0);
@@ -126,6 +130,8 @@ int main(int argc, char **argv) {
           transmit(s);
         } else if (bytes[0] == REPLY && s->state == REQUEST) {
           exchanges++;
+          char address[INET6_ADDRSTRLEN];
+          if (acknowledged) fprintf(acknowledged, "%u %s\n", s->client, inet_ntop(AF_INET6, ia + 16, address, sizeof address));
           if (kept < room) times[kept++] = now() - s->started;
           solicit(s);
         }
