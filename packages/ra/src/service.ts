@@ -42,6 +42,7 @@ const IPPROTO_ICMPV6 = 58;
 const ICMP6_FILTER = 1;
 
 const MAX_ROUTERS = 64;
+const SEND_DEADLINE_MS = 1_000;
 /** RFC 4861 §6.2.5: so many final advertisements; they go out at once, so that the stop is quick. */
 const FINAL_ADVERTISEMENTS = 1;
 
@@ -162,11 +163,15 @@ class Advertiser {
   /** Never rejects: a link that is down now may be up the next time. */
   #send(bytes: Uint8Array, to: string): Promise<Error | null> {
     return new Promise((resolve) => {
-      this.#socket.send(Buffer.from(bytes), 0, bytes.length, to, (error) => {
+      const end = (error: Error | null): void => {
+        clearTimeout(timer);
         if (error)
           this.#emit({ type: "wire.dropped", service: "ra", why: `${this.#link.name}: not sent to ${to}: ${error.message}`, count: 1 });
-        resolve(error ?? null);
-      });
+        resolve(error);
+      };
+      // A socket whose interface was taken away may close without a word on what it was given to send.
+      const timer = setTimeout(() => end(new Error("the socket does not say")), SEND_DEADLINE_MS);
+      this.#socket.send(Buffer.from(bytes), 0, bytes.length, to, (error) => end(error ?? null));
     });
   }
 

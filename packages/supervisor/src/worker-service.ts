@@ -15,6 +15,7 @@ const LONGEST_RETRY_MS = 30_000;
 const PING_EVERY_MS = 5_000;
 const PING_DEADLINE_MS = 10_000;
 const STOP_DEADLINE_MS = 3_000;
+const RELOAD_DEADLINE_MS = 10_000;
 
 export class SupervisedWorker<Settings> {
   readonly #service: WorkerService<Settings>;
@@ -40,9 +41,14 @@ export class SupervisedWorker<Settings> {
     if (!this.#worker) return;
     const id = ++this.#lastId;
     const error = await new Promise<string | undefined>((resolve) => {
-      this.#reloads.set(id, resolve);
+      const timer = setTimeout(() => resolve(`it did not take the new settings within ${RELOAD_DEADLINE_MS / 1000} s`), RELOAD_DEADLINE_MS);
+      this.#reloads.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
       this.#say({ say: "reload", settings, id });
     });
+    this.#reloads.delete(id);
     if (error !== undefined) throw new Error(error);
   }
 
