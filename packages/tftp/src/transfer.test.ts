@@ -122,9 +122,30 @@ test("packets survive their round trip, and no bytes make the decoder throw", ()
     assert.deepEqual(unpack(encodeTftp(packet)), packet);
 });
 
+test("the first answer to each recorded client, byte for byte", () => {
+  const text = (...parts: (string | number)[]): string =>
+    Buffer.concat(parts.map((part) => (typeof part === "number" ? Buffer.from([0, part]) : Buffer.from(`${part}\0`)))).toString("hex");
+  const answer = (sample: string): string => {
+    const request = unpack(bytes(sample));
+    assert.ok(request.op === "read" && request.mode === "octet");
+    const [first] = new Transfer(source(new Uint8Array(997_000)), negotiate(request.options, 997_000, 1448)).start();
+    return Buffer.from(first ?? []).toString("hex");
+  };
+  const OACK = 6;
+  assert.equal(answer(SAMPLES.ovmfSize), text(OACK, "blksize", "1228", "tsize", "997000", "windowsize", "4"));
+  assert.equal(answer(SAMPLES.ovmfData), text(OACK, "blksize", "1228", "windowsize", "4"));
+  assert.equal(answer(SAMPLES.ipxe), text(OACK, "blksize", "1432", "tsize", "997000"));
+  for (const shim of [SAMPLES.shimSecondStage, SAMPLES.shimNoSlash])
+    assert.equal(answer(shim), text(OACK, "blksize", "512", "windowsize", "4"));
+});
+
 /** UDP payloads as captured. */
 const SAMPLES = {
   ovmfSize: "0001736e706f6e6c792e656669006f63746574007473697a65003000626c6b73697a6500313232380077696e646f7773697a65003400",
   ovmfData: "0001736e706f6e6c792e656669006f6374657400626c6b73697a6500313232380077696e646f7773697a65003400",
   ipxe: "0001736e706f6e6c792e656669006f6374657400626c6b73697a650031343332007473697a65003000",
+  shimSecondStage:
+    "00012f64656269616e2d696e7374616c6c65722f616d6436342f677275627836342e656669006f6374657400626c6b73697a65003531320077696e646f7773697a65003400",
+  shimNoSlash:
+    "00012f64656269616e2d696e7374616c6c65722f616d6436347265766f636174696f6e735f736b752e656669006f6374657400626c6b73697a65003531320077696e646f7773697a65003400",
 };
