@@ -30,7 +30,6 @@ interface RunningServer {
 }
 
 interface Figures {
-  readonly held: number;
   readonly perSecond: number;
   /** CPU microseconds of the server for one exchange */
   readonly cpu: number;
@@ -102,7 +101,6 @@ async function measure(
   const full = await load(OUTSTANDING, SECONDS, 100_000_000);
   const cpu = cpuSeconds(server.pid) - before;
   return {
-    held,
     perSecond: full.exchanges / full.seconds,
     cpu: (cpu * 1e6) / Math.max(1, full.exchanges),
     one,

@@ -51,14 +51,6 @@ export class RunningAppliance {
     this.bus.subscribe(this.timelines.read);
   }
 
-  get networks(): readonly Network[] {
-    return this.#networks;
-  }
-
-  get appliance(): Appliance {
-    return this.#appliance;
-  }
-
   /** Resolves once each enabled service answers. Throws StartError with a plain message. */
   async start(): Promise<void> {
     const started = Date.now();
