@@ -156,6 +156,8 @@ export interface DnsConfig {
   readonly allow: Allow;
   /** Lower-case name without the final dot -> addresses. */
   readonly records: Readonly<Record<string, readonly Address[]>>;
+  /** Queries a second that one address may send; null: any number. */
+  readonly rateLimit: number | null;
   readonly dns64: Prefix | null;
   /** `serveStale` in seconds. */
   readonly cache: { readonly entries: number; readonly serveStale: number };

@@ -93,6 +93,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "console: { listen: '::1' }": 'invalid-value 20: console.listen: ::1 has no port. Write "[::1]:8067".',
   "dns: { upstreams: [8.8.8.8] }": "invalid-value 20: dns.upstreams[0]: 8.8.8.8 is IPv4. Give an IPv6 address: netboot6 speaks IPv6 alone.",
   "dns: { upstreams: [] }": "invalid-value 19: dns.upstreams: no resolver. Give one, or delete the key.",
+  "dns: { rateLimit: 0 }": "invalid-value 19: dns.rateLimit: expected a whole number from 1 to 10000000, not 0. Write e.g. 1000.",
   "http: { listen: [fe80::1%eth1] }": "invalid-value 18: http.listen[0]: fe80::1%eth1 has a zone. Write fe80::1, without the interface.",
   "http: { listen: ['[::1]'] }": "invalid-value 18: http.listen[0]: [::1] has brackets. Write ::1.",
   "http: { listen: [2001:db8::/32] }": "invalid-value 18: http.listen[0]: 2001:db8::/32 is a prefix. Write one address, e.g. 2001:db8::.",

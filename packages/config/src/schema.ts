@@ -179,6 +179,11 @@ const dns = v.map("the settings of dns", "{ upstreams: [2001:4860:4860::8888] }"
     .describe("Default: the host's resolv.conf"),
   allow: allow.describe("Who may ask; default: networks. Others get REFUSED"),
   records: v
+  rateLimit: v
+    .either("false or queries per second", "1000", [z.literal(false), v.integer(1, 10_000_000, 1000)])
+    .transform((value) => (value === false ? null : value))
+    .prefault(1000)
+    .describe("Queries a second that one address may send; more get no answer. false: any number"),
     .record(
       "a map of names",
       "{ mirror.rack.example: [2001:db8:0:1::1] }",
@@ -191,7 +196,7 @@ const dns = v.map("the settings of dns", "{ upstreams: [2001:4860:4860::8888] }"
   cache: v
     .map("the settings of the cache", "{ entries: 100000 }", {
       entries: v.integer(0, 10_000_000, 100_000).prefault(100_000),
-      serveStale: v.duration.prefault("0s").describe("How long expired answers may be served while no upstream answers (RFC 8767)"),
+      serveStale: v.duration.prefault("1d").describe("How long expired answers may be served while no upstream answers (RFC 8767)"),
     })
     .prefault({}),
 });

@@ -145,33 +145,39 @@ export interface OwnAnswer {
   readonly lifetime: number;
 }
 
-/** What a TTL of `ttl` reads on the wire. */
-export type TtlNow = (ttl: number) => number;
+/** The answer with all its TTLs at `ttl` seconds and these options. */
+export function withTtl(answer: Answer, ttl: number, options: Uint8Array): Answer {
+  const bytes = Buffer.from(answer.bytes);
+  for (const at of answer.ttls) writeUint32(bytes, at, ttl);
+  return { ...answer, bytes, options };
+}
 
-/** The answer as this client gets it: its id, its spelling of the name, TTLs as they are now, within its size. */
-export function writeAnswer(answer: Answer, query: Query, overTcp: boolean, ttlNow: TtlNow | null = null): Buffer {
-  const { bytes, rcode } = answer;
-  const { edns } = query;
+/** The answer as this client gets it: its id, its spelling of the name, TTLs less the seconds gone by, within its size. */
+export function writeAnswer(answer: Answer, query: Query, overTcp: boolean, elapsed = 0): Buffer {
+  const { bytes, rcode, ttls } = answer;
+  const { edns, end } = query;
   const limit = overTcp ? MAX_MESSAGE : edns ? Math.min(UDP_PAYLOAD, Math.max(CLASSIC_UDP_PAYLOAD, edns.payload)) : CLASSIC_UDP_PAYLOAD;
   const room = limit - (edns ? OPT_LENGTH + answer.options.length : 0);
   // RFC 2181 §9: what is additional may be left out without a word.
   const whole = bytes.length <= room;
   const truncated = !whole && answer.additional > room;
-  const length = whole ? bytes.length : truncated ? query.end : answer.additional;
+  const length = whole ? bytes.length : truncated ? end : answer.additional;
   const options = truncated ? NO_OPTIONS : answer.options;
 
   const out = Buffer.allocUnsafe(length + (edns ? OPT_LENGTH + options.length : 0));
-  bytes.copy(out, 0, 0, length);
-  query.bytes.copy(out, HEADER_LENGTH, HEADER_LENGTH, query.end);
-  out[0] = query.bytes[0] as number;
-  out[1] = query.bytes[1] as number;
+  if (whole) out.set(bytes);
+  else bytes.copy(out, 0, 0, length);
+  const asked = query.bytes;
+  out[0] = asked[0] as number;
+  out[1] = asked[1] as number;
+  for (let at = HEADER_LENGTH; at < end; at++) out[at] = asked[at] as number;
   let flags = Flag.qr | Flag.ra | (readUint16(bytes, 2) & (Flag.aa | Flag.ad)) | (query.flags & (Flag.rd | Flag.cd)) | (rcode & 15);
   // RFC 6840 §5.8: AD is for those who ask for it.
   if (!(query.flags & Flag.ad) && !edns?.dnssecOk) flags &= ~Flag.ad;
   if (truncated) {
     flags |= Flag.tc;
     writeUint32(out, 6, 0);
-  } else if (ttlNow) for (const at of answer.ttls) if (at < length) writeUint32(out, at, ttlNow(readUint32(bytes, at)));
+  } else if (elapsed > 0) for (const at of ttls) if (at < length) writeUint32(out, at, Math.max(0, readUint32(bytes, at) - elapsed));
   writeUint16(out, 2, flags);
   writeUint16(out, 10, (whole ? readUint16(bytes, 10) : 0) + (edns ? 1 : 0));
   if (edns) {
@@ -182,7 +188,7 @@ export function writeAnswer(answer: Answer, query: Query, overTcp: boolean, ttlN
     out[length + 6] = 0;
     writeUint16(out, length + 7, edns.dnssecOk ? DNSSEC_OK : 0);
     writeUint16(out, length + 9, options.length);
-    out.set(options, length + OPT_LENGTH);
+    if (options.length > 0) out.set(options, length + OPT_LENGTH);
   }
   return out;
 }

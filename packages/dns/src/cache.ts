@@ -1,17 +1,20 @@
-/** Kept answers, bounded by number and size; the least recently asked for goes first. */
+/** Kept answers, bounded by number and memory; the least recently asked for goes first. */
 import { LRUCache } from "lru-cache";
 import type { Answer } from "./answer.ts";
 
 export interface Kept {
-  /** The question in words. */
-  readonly name: string;
-  readonly qtype: string;
   readonly answer: Answer;
+  readonly from: "cache" | "local";
   readonly since: number;
   readonly until: number;
+  /** Of the local names that it was compared with: a name that has become local is not answered from here. */
+  version: number;
 }
 
-const MEAN_BYTES = 512;
+/** Bytes of heap that an entry takes beside its key and message (measured), and what an entry may take on average. */
+const ENTRY_BYTES = 900;
+const MEAN_BYTES = 1_024;
+const LEAST_BYTES = 1 << 20;
 
 export class Cache {
   readonly #kept: LRUCache<string, Kept> | null;
@@ -23,8 +26,8 @@ export class Cache {
       entries > 0
         ? new LRUCache({
             max: entries,
-            maxSize: Math.max(entries * MEAN_BYTES, 65536),
-            sizeCalculation: ({ answer }, key) => key.length + answer.bytes.length,
+            maxSize: Math.max(entries * MEAN_BYTES, LEAST_BYTES),
+            sizeCalculation: ({ answer }, key) => ENTRY_BYTES + key.length + answer.bytes.length + 8 * answer.ttls.length,
           })
         : null;
   }
@@ -41,5 +44,9 @@ export class Cache {
 
   set(key: string, kept: Kept): void {
     if (kept.until > kept.since) this.#kept?.set(key, kept);
+  }
+
+  get size(): number {
+    return this.#kept?.size ?? 0;
   }
 }

@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode } from "dns-packet";
-import { LocalNames, reverseName } from "./local.ts";
+import { Layer, LocalNames, reverseName } from "./local.ts";
 import { readResolvConf } from "./resolv-conf.ts";
 import { answering, FIRST, World } from "./test-world.ts";
 
-const names = new LocalNames([
-  { name: "mirror.rack.example", addresses: ["2001:db8:0:1::1", "fd00::1"] },
-  { name: "node-01.rack.example", addresses: ["2001:db8:0:1::11"] },
-  { name: "alias.rack.example", addresses: ["2001:db8:0:1::11"] },
-  { name: "mirror.rack.example", addresses: ["2001:db8:0:1::99"] },
-  { name: "deep.below.home.arpa", addresses: ["fd00::2"] },
-]);
+const names = new LocalNames();
+for (const [layer, name, ...addresses] of [
+  [Layer.claimed, "mirror.rack.example", "2001:db8:0:1::99"],
+  [Layer.claimed, "alias.rack.example", "2001:db8:0:1::11"],
+  [Layer.claimed, "localhost", "2001:db8:0:1::66"],
+  [Layer.machines, "node-01.rack.example", "2001:db8:0:1::11"],
+  [Layer.machines, "mirror.rack.example", "2001:db8:0:1::98"],
+  [Layer.records, "mirror.rack.example", "2001:db8:0:1::1", "fd00::1"],
+  [Layer.records, "deep.below.home.arpa", "fd00::2"],
+] as const)
+  names.set(layer, { name, addresses });
 
 /** What a client gets, and whether upstream was asked. */
 function ask(name: string, type: string): string {
@@ -38,7 +42,7 @@ test("configured names: their addresses, and no others", () => {
   assert.equal(ask("rack.example", "MX"), "forwarded", "the domain may have an outside");
 });
 
-test("addresses have the name that was given first", () => {
+test("records win over machines, machines over names that clients claim, for names and for addresses", () => {
   assert.equal(ask(reverseName("2001:db8:0:1::1"), "PTR"), "NOERROR mirror.rack.example");
   assert.equal(ask(reverseName("2001:db8:0:1::11"), "PTR"), "NOERROR node-01.rack.example");
   assert.equal(ask(reverseName("fd00::1"), "PTR"), "NOERROR mirror.rack.example");
@@ -51,9 +55,36 @@ test("addresses have the name that was given first", () => {
   );
 });
 
+test("a name that goes gives way to the next claim, or is forgotten with all above it", () => {
+  const changing = new LocalNames();
+  const text = (name: string, type = "AAAA"): string => {
+    const world = new World({ [FIRST]: answering(0) }, { names: changing });
+    const reply = world.ask(name, type);
+    return world.asked.length > 0 ? "forwarded" : [reply.packet.rcode, ...reply.packet.answers.map(({ data }) => data)].join(" ");
+  };
+  const [one, two] = [
+    { name: "a.b.rack.example", addresses: ["2001:db8::1"] },
+    { name: "c.rack.example", addresses: ["2001:db8::1"] },
+  ];
+  changing.replace(Layer.claimed, [one, two]);
+  assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR a.b.rack.example", "first come, first served");
+  changing.set(Layer.machines, { ...two, addresses: ["2001:db8::1", "2001:db8::2"] });
+  assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR c.rack.example");
+  changing.set(Layer.machines, { ...two, addresses: [] });
+  assert.equal(text("c.rack.example"), "NOERROR 2001:db8::1", "what the client claimed is in force again");
+  assert.equal(text(reverseName("2001:db8::2"), "PTR"), "NXDOMAIN");
+  const { version } = changing;
+  changing.replace(Layer.claimed, [two]);
+  assert.equal(changing.version, version + 1);
+  assert.equal(text("a.b.rack.example"), "forwarded");
+  assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR c.rack.example");
+  changing.replace(Layer.claimed, [two]);
+  assert.equal(changing.version, version + 1, "no change, no work");
+});
+
 test("special names are answered here (RFC 6761, 6762, 7686, 8375)", () => {
   const cases: [name: string, type: string, answer: string][] = [
-    ["localhost", "AAAA", "NOERROR ::1"],
+    ["localhost", "AAAA", "NOERROR ::1"], // whatever a client claims
     ["LOCALHOST", "A", "NOERROR 127.0.0.1"],
     ["localhost", "MX", "NOERROR"],
     ["a.b.localhost", "AAAA", "NOERROR ::1"],

@@ -10,6 +10,10 @@ export interface LocalName {
   readonly addresses: readonly Address[];
 }
 
+/** Whose word counts: the configuration's records over its machines, machines over names that clients claim. */
+export const Layer = { records: 0, machines: 1, claimed: 2 } as const;
+export type Layer = (typeof Layer)[keyof typeof Layer];
+
 const TTL = 60;
 /** RFC 6761, 6762, 7686, 8375, 9462; `localhost` has addresses besides. */
 const SPECIAL_NAMES = ["localhost", "invalid", "local", "onion", "home.arpa", "resolver.arpa"];
@@ -31,28 +35,55 @@ export function reverseName(address: Address): string {
 
 const toWire = (name: string): string => wireName.encode(name).toString("latin1");
 
+interface Owner {
+  readonly name: string;
+  readonly layer: Layer;
+}
+
 export class LocalNames {
+  /** Counts changes: who keeps answers compares it. */
+  version = 0;
   /** By name and type. A name without records of a type has none of it. */
-  readonly #records = new Map<string, Map<number, Uint8Array[]>>();
-  /** Names with records, and all above them. */
-  readonly #existing = new Set<string>();
+  readonly #records = new Map<string, Map<number, readonly Uint8Array[]>>();
+  /** How many names with records are at or below a name. */
+  readonly #below = new Map<string, number>();
   /** The SOA of each zone that is ours alone: what is not in it does not exist. */
   readonly #zones = new Map<string, Uint8Array>();
+  /** What each layer says of a name. */
+  readonly #claims = new Map<string, (readonly Address[] | undefined)[]>();
+  /** The names that an address has, the one of its PTR first. */
+  readonly #owners = new Map<Address, Owner[]>();
 
-  /** Where two claim a name or an address, the first has it. */
-  constructor(names: readonly LocalName[]) {
+  constructor() {
     for (const zone of [...SPECIAL_NAMES, ...PRIVATE_REVERSE_ZONES]) this.#addZone(zone);
-    this.#add("localhost", Type.aaaa, record.encode({ name: "localhost", type: "AAAA", ttl: TTL, data: "::1" }));
-    this.#add("localhost", Type.a, record.encode({ name: "localhost", type: "A", ttl: TTL, data: "127.0.0.1" }));
-    this.#addPointer(reverseName("::1"), "localhost");
-    this.#addPointer("1.0.0.127.in-addr.arpa", "localhost");
-    for (const { name, addresses } of names) {
-      if (this.#records.has(toWire(name))) continue;
-      for (const address of addresses) {
-        this.#add(name, Type.aaaa, record.encode({ name, type: "AAAA", ttl: TTL, data: address }));
-        this.#addPointer(reverseName(address), name);
-      }
-    }
+    this.#put("localhost", Type.aaaa, [record.encode({ name: "localhost", type: "AAAA", ttl: TTL, data: "::1" })]);
+    this.#put("localhost", Type.a, [record.encode({ name: "localhost", type: "A", ttl: TTL, data: "127.0.0.1" })]);
+    this.#putPointer(reverseName("::1"), "localhost");
+    this.#putPointer("1.0.0.127.in-addr.arpa", "localhost");
+  }
+
+  /** All that a layer says of a name; without addresses, nothing any more. */
+  set(layer: Layer, { name, addresses }: LocalName): void {
+    if (this.#zones.has(toWire(name))) return; // special names are what their RFCs say
+    const claims = this.#claims.get(name) ?? [];
+    const before = effective(claims);
+    if (`${claims[layer] ?? ""}` === `${addresses}`) return;
+    claims[layer] = addresses.length > 0 ? addresses : undefined;
+    const after = effective(claims);
+    if (after.addresses.length > 0) this.#claims.set(name, claims);
+    else this.#claims.delete(name);
+    const encode = (data: Address): Uint8Array => record.encode({ name, type: "AAAA", ttl: TTL, data });
+    this.#put(name, Type.aaaa, after.addresses.map(encode));
+    for (const address of new Set([...before.addresses, ...after.addresses]))
+      this.#own(address, name, after.addresses.includes(address) ? after.layer : null);
+    this.version++;
+  }
+
+  /** All that a layer says. */
+  replace(layer: Layer, names: readonly LocalName[]): void {
+    const said = new Set(names.map(({ name }) => name));
+    for (const [name, claims] of this.#claims) if (claims[layer] && !said.has(name)) this.set(layer, { name, addresses: [] });
+    for (const each of names) this.set(layer, each);
   }
 
   /** The answer, or null where the world is to be asked. */
@@ -65,7 +96,7 @@ export class LocalNames {
     const [zone, soa] = this.#zoneOf(query.name);
     if (zone === LOCALHOST) return this.#alias(query);
     if (!records && !soa) return null;
-    const rcode = records || this.#existing.has(query.name) ? Rcode.noError : Rcode.nxDomain;
+    const rcode = records || this.#below.has(query.name) ? Rcode.noError : Rcode.nxDomain;
     return makeAnswer(query, rcode, { authority: [soa ?? soaRecord(query.name)], authoritative: true });
   }
 
@@ -89,21 +120,50 @@ export class LocalNames {
   #addZone(zone: string): void {
     const soa = soaRecord(toWire(zone));
     this.#zones.set(toWire(zone), soa);
-    this.#add(zone, Type.soa, soa);
-    this.#add(zone, Type.ns, record.encode({ name: zone, type: "NS", ttl: TTL, data: "localhost" }));
+    this.#put(zone, Type.soa, [soa]);
+    this.#put(zone, Type.ns, [record.encode({ name: zone, type: "NS", ttl: TTL, data: "localhost" })]);
   }
 
-  #addPointer(name: string, target: string): void {
-    if (!this.#records.get(toWire(name))?.has(Type.ptr))
-      this.#add(name, Type.ptr, record.encode({ name, type: "PTR", ttl: TTL, data: target }));
+  #own(address: Address, name: string, layer: Layer | null): void {
+    const owners = (this.#owners.get(address) ?? []).filter((each) => each.name !== name);
+    if (layer !== null) owners.push({ name, layer });
+    owners.sort((a, b) => a.layer - b.layer); // stable: first come, first served
+    const [first] = owners;
+    if (first) this.#owners.set(address, owners);
+    else this.#owners.delete(address);
+    if (first) this.#putPointer(reverseName(address), first.name);
+    else this.#put(reverseName(address), Type.ptr, []);
   }
 
-  #add(name: string, type: number, bytes: Uint8Array): void {
+  #putPointer(name: string, target: string): void {
+    this.#put(name, Type.ptr, [record.encode({ name, type: "PTR", ttl: TTL, data: target })]);
+  }
+
+  /** All records of a name and type. */
+  #put(name: string, type: number, all: readonly Uint8Array[]): void {
     const wire = toWire(name);
-    const records = this.#records.get(wire) ?? new Map<number, Uint8Array[]>();
-    this.#records.set(wire, records.set(type, [...(records.get(type) ?? []), bytes]));
-    for (let at = 0; at < wire.length - 1; at += wire.charCodeAt(at) + 1) this.#existing.add(wire.slice(at));
+    const records = this.#records.get(wire) ?? new Map<number, readonly Uint8Array[]>();
+    const was = records.size;
+    if (all.length > 0) records.set(type, all);
+    else records.delete(type);
+    if (records.size > 0) this.#records.set(wire, records);
+    else this.#records.delete(wire);
+    if (was > 0 === records.size > 0) return;
+    for (let at = 0; at < wire.length - 1; at += wire.charCodeAt(at) + 1) {
+      const above = wire.slice(at);
+      const count = (this.#below.get(above) ?? 0) + (was > 0 ? -1 : 1);
+      if (count > 0) this.#below.set(above, count);
+      else this.#below.delete(above);
+    }
   }
+}
+
+function effective(claims: readonly (readonly Address[] | undefined)[]): { layer: Layer; addresses: readonly Address[] } {
+  for (const layer of [Layer.records, Layer.machines, Layer.claimed]) {
+    const addresses = claims[layer];
+    if (addresses) return { layer, addresses };
+  }
+  return { layer: Layer.claimed, addresses: [] };
 }
 
 const LOCALHOST = toWire("localhost");

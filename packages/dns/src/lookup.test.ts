@@ -84,6 +84,7 @@ test("all dead: SERVFAIL within 5 s with the reason, an event when one is down, 
     world.asked.every(({ open }) => !open),
     "no port is left open",
   );
+  world.pass(1_000);
   assert.equal(world.pending, 0, "and no timer");
 
   world.scripts[SECOND] = answering(10);

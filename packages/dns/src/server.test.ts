@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Record } from "dns-packet";
-import { LocalNames } from "./local.ts";
+import { Layer, LocalNames } from "./local.ts";
 import { aaaa, answering, answerTo, CLIENT, FIRST, query, type Script, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
@@ -105,7 +105,9 @@ test("no datagram is larger than 1232, whatever the client offers", () => {
 });
 
 test("who is not allowed gets REFUSED with his question, costs upstream nothing, and is told of once a second", () => {
-  const world = new World({ [FIRST]: answering() }, { names: new LocalNames([{ name: NAME, addresses: ["2001:db8::1"] }]) });
+  const names = new LocalNames();
+  names.set(Layer.records, { name: NAME, addresses: ["2001:db8::1"] });
+  const world = new World({ [FIRST]: answering() }, { names });
   for (let n = 0; n < 50; n++) {
     const { packet } = world.ask(NAME, "AAAA", { client: "2001:db8:bad::1", payload: 1232 });
     assert.deepEqual([packet.rcode, packet.questions[0]?.name, packet.answers.length], ["REFUSED", NAME, 0]);
@@ -117,8 +119,8 @@ test("who is not allowed gets REFUSED with his question, costs upstream nothing,
     [["refused", "2001:db8:bad::1"]],
   );
   assert.deepEqual(
-    world.of("wire.dropped").map(({ count }) => count),
-    [50],
+    world.of("dns.counted").map(({ from, count }) => [from, count]),
+    [["refused", 49]],
   );
 });
 

@@ -1,19 +1,22 @@
 /** What becomes of a query: refused, answered from here or from what is kept, or asked upstream. */
 import type { Address } from "@netboot6/codec";
 import type { Upstream } from "@netboot6/config";
-import type { Emit, EventBody } from "@netboot6/events";
+import type { Emit } from "@netboot6/events";
 import { answer as record } from "dns-packet";
-import { type Answer, ExtendedError, extendedError, makeAnswer, type TtlNow, writeAnswer } from "./answer.ts";
+import { type Answer, ExtendedError, extendedError, makeAnswer, withTtl, writeAnswer } from "./answer.ts";
 import type { Cache } from "./cache.ts";
+import { type Client, Clients } from "./clients.ts";
 import type { LocalNames } from "./local.ts";
 import { Lookup, type Outcome, type Surroundings } from "./lookup.ts";
-import { nameText, rcodeText, typeText } from "./text.ts";
+import { type Source, Telling } from "./telling.ts";
 import { Upstreams } from "./upstreams.ts";
 import { CLASS_IN, Flag, HEADER_LENGTH, type Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
 
 export interface Policy {
   /** The address is without a zone. */
   allowed(client: Address): boolean;
+  /** Queries a second from one client; null: any number. */
+  readonly rateLimit: number | null;
   readonly names: LocalNames;
   readonly cache: Cache;
   readonly upstreams: readonly Upstream[];
@@ -28,14 +31,12 @@ const FAILURE_SECONDS = 1;
 /** RFC 8767 §5: when a stale answer goes out, and how long it may be kept. */
 const STALE_AFTER_MS = 1_800;
 const STALE_TTL = 30;
-const COUNT_MS = 1_000;
-const MAX_REFUSED_TOLD = 100;
-
-type Source = Extract<EventBody, { type: "dns.answered" }>["from"];
+/** Answers of our own are made once. */
+const LOCAL_SECONDS = 3_600;
 
 interface Asking {
   readonly query: Query;
-  readonly client: Address;
+  readonly client: Client;
   readonly overTcp: boolean;
   readonly began: number;
   readonly reply: (bytes: Buffer) => void;
@@ -43,19 +44,19 @@ interface Asking {
 
 export class DnsServer {
   readonly #around: Surroundings;
-  readonly #emit: Emit;
+  readonly #telling: Telling;
   readonly #upstreams: Upstreams;
   /** Who waits for the answer to a question that is being asked. */
   readonly #waiting = new Map<string, Asking[]>();
   #waitingCount = 0;
-  readonly #dropped = new Map<string, number>();
-  readonly #refused = new Set<Address>();
+  #clients: Clients;
   #policy: Policy;
 
   constructor(policy: Policy, around: Omit<Surroundings, "drop">, emit: Emit) {
     this.#policy = policy;
+    this.#clients = clientsOf(policy);
     this.#around = { ...around, drop: (why) => this.drop(why) };
-    this.#emit = emit;
+    this.#telling = new Telling(emit, around.clock);
     this.#upstreams = new Upstreams(emit);
     this.follow(policy);
   }
@@ -66,27 +67,38 @@ export class DnsServer {
 
   follow(policy: Policy): void {
     this.#policy = policy;
+    this.#clients = clientsOf(policy);
     this.#upstreams.set(policy.upstreams);
   }
 
   drop(why: string): void {
-    if (this.#dropped.size === 0) this.#around.clock.after(COUNT_MS, () => this.#tellDropped());
-    this.#dropped.set(why, (this.#dropped.get(why) ?? 0) + 1);
+    this.#telling.dropped(why);
   }
 
-  /** Whether there is or will be an answer: `reply` is called with it once, perhaps before this returns. */
-  receive(bytes: Buffer, client: Address, overTcp: boolean, reply: (bytes: Buffer) => void): boolean {
+  /**
+   * Whether there is or will be an answer: `reply` is called with it once, perhaps before this returns. `from` is the client's
+   * address as a socket gives it.
+   */
+  receive(bytes: Buffer, from: string, overTcp: boolean, reply: (bytes: Buffer) => void): boolean {
+    const began = this.#around.clock.now();
+    const client = this.#clients.of(from, began);
+    const { rateLimit } = this.#policy;
+    // Whoever is beyond the limit costs no more than this.
+    if (rateLimit !== null && !client.take(rateLimit, began)) {
+      this.#telling.dropped("faster than dns.rateLimit", client);
+      return false;
+    }
     if (bytes.length < HEADER_LENGTH || readUint16(bytes, 2) & Flag.qr) {
       this.drop(bytes.length < HEADER_LENGTH ? "shorter than a DNS header" : "an answer to no query");
       return false;
     }
-    if (!this.#policy.allowed(client)) this.#refuse(bytes, client, reply);
+    if (!client.allowed) this.#refuse(bytes, client, reply);
     else {
       const query = readQuery(bytes);
       if (typeof query === "number") {
         reply(writeRefusal(bytes, query));
         this.drop(query === Rcode.notImp ? "an operation other than QUERY" : "a malformed query");
-      } else this.#handle({ query, client, overTcp, began: this.#around.clock.now(), reply });
+      } else this.#handle({ query, client, overTcp, began, reply });
     }
     return true;
   }
@@ -97,27 +109,35 @@ export class DnsServer {
       this.#answer(asking, makeAnswer(query, Rcode.badVers), "refused");
       return;
     }
-    const kept = this.#policy.cache.get(query.key, began);
-    if (kept && began < kept.until) {
+    const { cache, names } = this.#policy;
+    const kept = cache.get(query.key, began);
+    if (kept && kept.version === names.version && began < kept.until) {
       const elapsed = Math.floor((began - kept.since) / 1000);
-      this.#answer(asking, kept.answer, "cache", (ttl) => Math.max(0, ttl - elapsed), kept);
+      this.#answer(asking, kept.answer, kept.from, elapsed);
       return;
     }
-    const own = this.#policy.names.answer(query) ?? unasked(query);
-    if (own) this.#answer(asking, own, own.rcode === Rcode.refused ? "refused" : "local");
-    else this.#forward(asking, kept?.answer ?? null);
+    const own = names.answer(query);
+    if (own) {
+      // Denials may be of any name: to keep them would drive out the others.
+      if (own.rcode === Rcode.noError)
+        cache.set(query.key, { answer: own, from: "local", since: began, until: began + LOCAL_SECONDS * 1000, version: names.version });
+      this.#answer(asking, own, "local");
+    } else if (kept?.from === "cache" && began < kept.until) {
+      kept.version = names.version;
+      this.#handle(asking);
+    } else {
+      const refusal = unasked(query);
+      if (refusal) this.#answer(asking, refusal, refusal.rcode === Rcode.refused ? "refused" : "local");
+      else this.#forward(asking, kept?.from === "cache" ? kept.answer : null);
+    }
   }
 
-  #refuse(bytes: Buffer, client: Address, reply: (bytes: Buffer) => void): void {
+  #refuse(bytes: Buffer, client: Client, reply: (bytes: Buffer) => void): void {
     reply(writeRefusal(bytes, Rcode.refused));
-    this.drop("from an address that dns.allow does not name");
-    // Each such client is told of once a second: a flood of them costs no more than its refusals.
-    if (this.#refused.size >= MAX_REFUSED_TOLD || this.#refused.has(client)) return;
-    this.#refused.add(client);
-    const query = readQuery(bytes);
-    if (typeof query === "number") return;
-    const [name, qtype] = [nameText(query.name), typeText(query.type)];
-    this.#emit({ type: "dns.answered", name, qtype, rcode: rcodeText(Rcode.refused), from: "refused", seconds: 0, client });
+    this.#telling.refused(client, Rcode.refused, () => {
+      const query = readQuery(bytes);
+      return typeof query === "number" ? null : query;
+    });
   }
 
   #forward(asking: Asking, stale: Answer | null): void {
@@ -141,11 +161,8 @@ export class DnsServer {
       return;
     }
     this.#waiting.set(query.key, [asking]);
-    const question = {
-      wire: questionOf(query),
-      dnssecOk: query.edns?.dnssecOk ?? false,
-      checkingDisabled: (query.flags & Flag.cd) !== 0,
-    };
+    const { dnssecOk, checkingDisabled } = query;
+    const question = { wire: questionOf(query), dnssecOk, checkingDisabled };
     const cancel = stale && this.#around.clock.after(STALE_AFTER_MS, () => this.#serveStale(query.key, stale));
     new Lookup(question, this.#upstreams, this.#around, (outcome) => {
       cancel?.();
@@ -165,14 +182,15 @@ export class DnsServer {
     const told = answer ?? failure(query, why);
     const since = this.#around.clock.now();
     const until = since + (failed ? FAILURE_SECONDS : told.lifetime) * 1000;
-    this.#policy.cache.set(query.key, { name: nameText(query.name), qtype: typeText(query.type), answer: told, since, until });
+    const { cache, names } = this.#policy;
+    cache.set(query.key, { answer: told, from: "cache", since, until, version: names.version });
     for (const each of asking) this.#answer(each, told, failed ? "failed" : "upstream");
   }
 
   /** Upstreams go on being asked: who asks next may get a fresh answer. */
   #serveStale(key: string, stale: Answer): void {
-    const options = extendedError(ExtendedError.staleAnswer, "");
-    for (const each of this.#takeWaiting(key)) this.#answer(each, { ...stale, options }, "stale", () => STALE_TTL);
+    const answer = withTtl(stale, STALE_TTL, extendedError(ExtendedError.staleAnswer, ""));
+    for (const each of this.#takeWaiting(key)) this.#answer(each, answer, "stale");
   }
 
   #takeWaiting(key: string): readonly Asking[] {
@@ -181,26 +199,14 @@ export class DnsServer {
     return asking;
   }
 
-  #answer(asking: Asking, answer: Answer, from: Source, ttlNow: TtlNow | null = null, words?: { name: string; qtype: string }): void {
-    const { query, client, overTcp, began } = asking;
-    asking.reply(writeAnswer(answer, query, overTcp, ttlNow));
-    this.#emit({
-      type: "dns.answered",
-      name: words?.name ?? nameText(query.name),
-      qtype: words?.qtype ?? typeText(query.type),
-      rcode: rcodeText(answer.rcode),
-      from,
-      seconds: (this.#around.clock.now() - began) / 1000,
-      client,
-    });
-  }
-
-  #tellDropped(): void {
-    for (const [why, count] of this.#dropped) this.#emit({ type: "wire.dropped", service: "dns", why, count });
-    this.#dropped.clear();
-    this.#refused.clear();
+  #answer(asking: Asking, answer: Answer, from: Source, elapsed = 0): void {
+    const { query, client, began } = asking;
+    asking.reply(writeAnswer(answer, query, asking.overTcp, elapsed));
+    this.#telling.answered(client, query, answer.rcode, from, () => (this.#around.clock.now() - began) / 1000);
   }
 }
+
+const clientsOf = ({ allowed, rateLimit }: Policy): Clients => new Clients((address) => allowed(address), rateLimit ?? 0);
 
 const failure = (query: Query, why: string): Answer =>
   makeAnswer(query, Rcode.servFail, { options: extendedError(ExtendedError.noReachableAuthority, why) });

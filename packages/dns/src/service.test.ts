@@ -101,6 +101,7 @@ async function start(
     listen: ["::1"],
     upstreams,
     allow: more.allow ?? "networks",
+    rateLimit: null,
     records: { "boot.rack.example": ["2001:db8:0:1::1"] },
     dns64: null,
     cache: { entries: 1000, serveStale: 0 },

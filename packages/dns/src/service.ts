@@ -3,11 +3,10 @@ import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { Address } from "@netboot6/codec";
 import { accessList, type DnsConfig, listenAddresses, type MachineConfig, type Network, type Upstream } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
-import { LRUCache } from "lru-cache";
 import { Cache } from "./cache.ts";
 import { DatagramListener } from "./datagram-listener.ts";
 import { realSurroundings } from "./exchange.ts";
-import { LocalNames } from "./local.ts";
+import { Layer, type LocalName, LocalNames } from "./local.ts";
 import { readResolvConf } from "./resolv-conf.ts";
 import { DnsServer, type Policy } from "./server.ts";
 import { StreamListener } from "./stream-listener.ts";
@@ -19,16 +18,18 @@ export interface DnsSettings {
   readonly domain: string;
   /** Those with a name and an address of their own are answered for. */
   readonly machines: readonly Pick<MachineConfig, "name" | "address">[];
+  /** The names that machines claim or were leased, as they are; changes come as news. */
+  readonly names?: readonly LocalName[];
   /** Where the host names its resolvers. */
   readonly resolvConf?: string;
 }
 
 const RESOLV_CONF = "/etc/resolv.conf";
 const RESOLV_CONF_WATCH_MS = 5_000;
-const REMEMBERED_CLIENTS = 10_000;
 
 export async function startDns(settings: DnsSettings, link: Link): Promise<Running<DnsSettings>> {
   const listeners = new Map<string, { close(): void }>();
+  let claimed = new Map<string, LocalName>();
   const around = realSurroundings();
   let current = settings;
   const server = new DnsServer(policyOf(settings, null), around, link.emit);
@@ -69,10 +70,15 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     for (const [key, listener] of added) listeners.set(key, listener);
   };
 
+  const claim = ({ names = [] }: DnsSettings): void => {
+    claimed = new Map(names.map((each) => [each.name, each]));
+  };
   const adopt = (next: DnsSettings): void => {
     const before = current;
     current = next;
-    server.follow(policyOf(next, { settings: before, policy: server.policy }));
+    const policy = policyOf(next, { settings: before, policy: server.policy });
+    policy.names.replace(Layer.claimed, [...claimed.values()]);
+    server.follow(policy);
     const { upstreams, without } = server.policy;
     if (upstreams.length === 0) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
   };
@@ -83,6 +89,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
   const watched = resolvConf();
 
   await follow(settings);
+  claim(settings);
   adopt(settings);
   watchFile(watched, { interval: RESOLV_CONF_WATCH_MS, persistent: false }, reread);
   return {
@@ -91,7 +98,15 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     },
     async reload(next) {
       await follow(next);
+      claim(next);
       adopt(next);
+    },
+    tell(news: readonly LocalName[]) {
+      for (const each of news) {
+        claimed.set(each.name, each);
+        if (each.addresses.length === 0) claimed.delete(each.name);
+        server.policy.names.set(Layer.claimed, each);
+      }
     },
     async stop() {
       unwatchFile(watched, reread);
@@ -107,33 +122,27 @@ function policyOf(settings: DnsSettings, before: { readonly settings: DnsSetting
   const { dns, networks } = settings;
   const { upstreams, without } = upstreamsOf(settings);
   const same = before && sources(settings, upstreams) === sources(before.settings, before.policy.upstreams);
-  const allowed = accessList(dns.allow, networks);
-  const known = new LRUCache<Address, boolean>({ max: REMEMBERED_CLIENTS });
   return {
-    allowed(client) {
-      let may = known.get(client);
-      if (may === undefined) {
-        may = allowed(client);
-        known.set(client, may);
-      }
-      return may;
-    },
-    names: same ? before.policy.names : new LocalNames(namesOf(settings)),
+    allowed: accessList(dns.allow, networks),
+    rateLimit: dns.rateLimit,
+    names: same ? before.policy.names : localNames(settings),
     cache: same ? before.policy.cache : new Cache(dns.cache),
     upstreams,
     without,
   };
 }
 
-const namesOf = ({ dns, domain, machines }: DnsSettings) => [
-  ...Object.entries(dns.records).map(([name, addresses]) => ({ name, addresses })),
-  ...machines.flatMap(({ name, address }) =>
-    name === null || address === null || domain === "" ? [] : [{ name: `${name}.${domain}`.toLowerCase(), addresses: [address] }],
-  ),
-];
+function localNames({ dns, domain, machines }: DnsSettings): LocalNames {
+  const local = new LocalNames();
+  for (const [name, addresses] of Object.entries(dns.records)) local.set(Layer.records, { name, addresses });
+  if (domain !== "")
+    for (const { name, address } of machines)
+      if (name !== null && address !== null) local.set(Layer.machines, { name: `${name}.${domain}`.toLowerCase(), addresses: [address] });
+  return local;
+}
 
-const sources = (settings: DnsSettings, upstreams: readonly Upstream[]): string =>
-  JSON.stringify([namesOf(settings), settings.dns.cache, upstreams]);
+const sources = ({ dns, domain, machines }: DnsSettings, upstreams: readonly Upstream[]): string =>
+  JSON.stringify([dns.records, dns.cache, domain, machines.map(({ name, address }) => [name, address]), upstreams]);
 
 function upstreamsOf({ dns, networks, resolvConf = RESOLV_CONF }: DnsSettings): Pick<Policy, "upstreams" | "without"> {
   if (dns.upstreams) return { upstreams: dns.upstreams, without: "" };

@@ -23,8 +23,6 @@ export type Script = (asked: Asked, tell: (bytes: Buffer, after?: number) => voi
 export const CLIENT = "2001:db8:0:1::99";
 export const [FIRST, SECOND] = ["2001:db8:53::1", "2001:db8:53::2"];
 
-const NO_NAMES = new LocalNames([]);
-
 export class World {
   now = 0;
   readonly asked: Asked[] = [];
@@ -43,7 +41,8 @@ export class World {
     this.server = new DnsServer(
       {
         allowed: (client) => client === CLIENT,
-        names: NO_NAMES,
+        rateLimit: null,
+        names: new LocalNames(),
         cache: new Cache({ entries: 100, serveStale: 0, ...policy.cacheOf }),
         upstreams: Object.keys(scripts).map((address) => ({ address, port: 53, tlsName: null })),
         without: "no upstream",

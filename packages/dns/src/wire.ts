@@ -20,18 +20,39 @@ interface Edns {
 }
 
 /** A query that can be answered. */
-export interface Query {
+export class Query {
   readonly bytes: Buffer;
   readonly flags: number;
-  /** The name in lower-case wire form, one character for each byte. */
-  readonly name: string;
+  /** What two queries must share to share an answer: name in lower case, type, class, DO and CD. One character for each byte. */
+  readonly key: string;
   readonly type: number;
   readonly class: number;
-  /** What two queries must share to share an answer: name, type, class, DO and CD. */
-  readonly key: string;
   /** Where the question ends. */
   readonly end: number;
   readonly edns: Edns | null;
+
+  constructor(bytes: Buffer, key: string, end: number, edns: Edns | null) {
+    this.bytes = bytes;
+    this.flags = readUint16(bytes, 2);
+    this.key = key;
+    this.type = readUint16(bytes, end - 4);
+    this.class = readUint16(bytes, end - 2);
+    this.end = end;
+    this.edns = edns;
+  }
+
+  /** The name in lower-case wire form. */
+  get name(): string {
+    return this.key.slice(0, -5);
+  }
+
+  get dnssecOk(): boolean {
+    return this.edns?.dnssecOk === true;
+  }
+
+  get checkingDisabled(): boolean {
+    return (this.flags & Flag.cd) !== 0;
+  }
 }
 
 export const readUint16 = (bytes: Uint8Array, at: number): number => ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
@@ -69,7 +90,6 @@ export function readQuery(bytes: Buffer): Query | number {
       scratch[at - HEADER_LENGTH] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
     }
   }
-  const nameEnd = at;
   const end = at + 4;
   if (end > bytes.length) return Rcode.formErr;
   for (; at < end; at++) scratch[at - HEADER_LENGTH] = bytes[at] as number;
@@ -91,17 +111,7 @@ export function readQuery(bytes: Buffer): Query | number {
   if (at !== bytes.length) return Rcode.formErr;
   const length = end - HEADER_LENGTH;
   scratch[length] = (edns?.dnssecOk ? 2 : 0) | (flags & Flag.cd ? 1 : 0);
-  const key = scratch.toString("latin1", 0, length + 1);
-  return {
-    bytes,
-    flags,
-    key,
-    name: key.slice(0, nameEnd - HEADER_LENGTH),
-    type: readUint16(bytes, nameEnd),
-    class: readUint16(bytes, nameEnd + 2),
-    end,
-    edns,
-  };
+  return new Query(bytes, scratch.toString("latin1", 0, length + 1), end, edns);
 }
 
 /** The question of a query as it is asked upstream: lower case, whoever asked. */

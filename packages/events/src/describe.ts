@@ -13,6 +13,7 @@ export function levelOf(event: EventBody): Level | null {
     case "tftp.started":
     case "ra.solicited":
     case "dns.answered":
+    case "dns.counted":
     case "wire.dropped":
     case "machine.learned":
       return "debug";
@@ -75,6 +76,8 @@ export function describe(event: EventBody | BootEvent): string {
       return `DHCPv6 ${event.message} not answered: ${event.why}`;
     case "dns.answered":
       return `DNS ${event.name} ${event.qtype}: ${event.rcode} (${event.from})`;
+    case "dns.counted":
+      return `DNS ${event.count} more answers within a second: ${event.rcode} (${event.from})`;
     case "dns.upstream":
       return `DNS upstream ${event.upstream} is ${event.state}: ${event.why}`;
     case "http.started":

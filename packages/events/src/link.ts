@@ -28,6 +28,8 @@ export interface Running<Settings> {
   readonly listens: readonly string[];
   /** Takes new settings without closing sockets that stay. Rejects, and keeps the old ones, where it cannot. */
   reload(settings: Settings): Promise<void>;
+  /** Takes what changed since its settings were made; what that is, is the service's own affair. */
+  tell?(news: unknown): void;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export type Start<Settings> = (settings: Settings, link: Link) => Promise<Runnin
 /** What the main thread says to a worker. */
 export type ToWorker =
   | { readonly say: "reload"; readonly settings: unknown; readonly id: number }
+  | { readonly say: "news"; readonly news: unknown }
   | { readonly say: "stop" }
   | { readonly say: "ping"; readonly id: number }
   | { readonly say: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string };

@@ -56,7 +56,8 @@ export type EventBody =
       readonly clientKind: string;
       readonly duid: string;
       readonly relay?: Address;
-      readonly addresses: readonly Address[];
+      /** What it has from now on; a delegated prefix with its length. */
+      readonly addresses: readonly string[];
       readonly bootfileUrl?: string;
       /** How the machine, the network, the lease and the boot file were chosen, in an operator's words. */
       readonly why: readonly string[];
@@ -69,6 +70,13 @@ export type EventBody =
       readonly rcode: string;
       readonly from: "cache" | "upstream" | "local" | "stale" | "refused" | "failed";
       readonly seconds: number;
+    } & Asker)
+  /** Answers to a client that asks often, of one kind and within one second. No `dns.answered` tells of them. */
+  | ({
+      readonly type: "dns.counted";
+      readonly rcode: string;
+      readonly from: "cache" | "upstream" | "local" | "stale" | "refused" | "failed";
+      readonly count: number;
     } & Asker)
   | { readonly type: "dns.upstream"; readonly upstream: string; readonly state: "up" | "down"; readonly why: string }
   | ({

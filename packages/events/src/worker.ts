@@ -56,6 +56,7 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
       if (message.error === undefined) waiting.resolve(message.value);
       else waiting.reject(new Error(message.error));
     } else if (message.say === "ping") say({ say: "pong", id: message.id });
+    else if (message.say === "news") running?.tell?.(message.news);
     else if (message.say === "reload") {
       const error = await running?.reload(message.settings as Settings).then(
         () => undefined,
