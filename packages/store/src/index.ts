@@ -29,21 +29,58 @@ export interface Store {
   readonly stored: readonly Stored[];
   /** Set where a damaged file was put aside: its new name. */
   readonly setAside: string | null;
-  /** Resolves once the changes are on disk (a completed fsync). Rejects where they are not. */
+  /** Resolves once the changes are on disk (a completed fsync). Rejects where they are not. All of one commit share a promise. */
   commit(changes: readonly Change[]): Promise<void>;
-  /** Stores them with the next commit, or within a second: for what no answer rests on. */
+  /** Stores them with the next commit, or within a second, and again where that fails: for what no answer rests on. */
   later(changes: readonly Change[]): void;
   close(): Promise<void>;
 }
 
-export type ToStore = { readonly say: "commit"; readonly id: number; readonly changes: readonly Change[] } | { readonly say: "close" };
+/** `rows`: kind, key and JSON text ("" deletes), one change after another: the cheapest form to hand to a thread. */
+export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "close" };
 export type FromStore =
   | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: string | null }
   | { readonly say: "failed"; readonly why: string; readonly inUse: boolean }
-  | { readonly say: "committed"; readonly id: number; readonly error?: string }
+  | { readonly say: "committed"; readonly error?: string }
   | { readonly say: "closed" };
 
 const LEISURE_MS = 1000;
+/** What cannot be stored as it closes was told of; it is tried again so often. */
+const CLOSING_TRIES = 5;
+
+interface Row {
+  readonly kind: string;
+  readonly key: string;
+  readonly text: string;
+  /** An answer waits for it, so a failure is told and not tried again. */
+  readonly awaited: boolean;
+}
+
+/** The changes of one commit, by kind and key: the newest of each. */
+class Batch {
+  readonly rows = new Map<string, Row>();
+  readonly done = Promise.withResolvers<void>();
+  awaited = false;
+
+  constructor() {
+    this.done.promise.catch(() => {}); // it may be that nobody waits
+  }
+
+  put({ kind, key, value }: Change, awaited: boolean): void {
+    this.rows.set(`${kind} ${key}`, { kind, key, text: value === null ? "" : JSON.stringify(value), awaited });
+  }
+
+  flat(): string[] {
+    const rows: string[] = [];
+    for (const { kind, key, text } of this.rows.values()) rows.push(kind, key, text);
+    return rows;
+  }
+
+  /** Takes over what a failed commit was to store at leisure, and has no newer value for. */
+  retry(failed: Batch): void {
+    for (const [name, row] of failed.rows) if (!row.awaited && !this.rows.has(name)) this.rows.set(name, row);
+  }
+}
 
 /** Opens or makes `netboot6.db` in `dir`. Rejects with a plain message where it cannot. */
 export async function openStore(dir: string): Promise<Store> {
@@ -55,39 +92,41 @@ export async function openStore(dir: string): Promise<Store> {
   if (opened.say === "failed") throw opened.inUse ? new StoreInUseError(opened.why) : new Error(opened.why);
   if (opened.say !== "open") throw new Error("the store did not open");
 
-  interface Batch {
-    changes: Change[];
-    waiting: { resolve: () => void; reject: (error: Error) => void }[];
-  }
-  let lastId = 0;
-  let next: Batch = { changes: [], waiting: [] };
+  let next = new Batch();
   let writing: Batch | null = null;
   let failed: Error | null = null;
-
   let leisure: NodeJS.Timeout | null = null;
+
   const write = (): void => {
-    if (writing || next.changes.length === 0) return;
+    if (writing || next.rows.size === 0) return;
     if (leisure) clearTimeout(leisure);
     leisure = null;
     writing = next;
-    next = { changes: [], waiting: [] };
-    worker.postMessage({ say: "commit", id: ++lastId, changes: writing.changes } satisfies ToStore);
+    next = new Batch();
+    worker.postMessage({ say: "commit", rows: writing.flat() } satisfies ToStore);
   };
-  const settle = (error: Error | null): void => {
-    const done = writing;
-    writing = null;
-    for (const { resolve, reject } of done?.waiting ?? []) error ? reject(error) : resolve();
+  const atLeisure = (): void => {
+    leisure ??= setTimeout(() => {
+      leisure = null;
+      write();
+    }, LEISURE_MS);
   };
   worker.on("message", (message: FromStore) => {
-    if (message.say !== "committed") return;
-    settle(message.error === undefined ? null : new Error(message.error));
-    write();
+    if (message.say !== "committed" || !writing) return;
+    const batch = writing;
+    writing = null;
+    if (message.error === undefined) batch.done.resolve();
+    else {
+      next.retry(batch);
+      batch.done.reject(new Error(message.error));
+    }
+    if (next.awaited) write();
+    else if (next.rows.size > 0) atLeisure();
   });
   worker.on("error", (error) => {
     failed = new Error(`the store's thread ended: ${error.message}`);
-    settle(failed);
-    for (const { reject } of next.waiting) reject(failed);
-    next = { changes: [], waiting: [] };
+    writing?.done.reject(failed);
+    next.done.reject(failed);
   });
 
   return {
@@ -96,27 +135,23 @@ export async function openStore(dir: string): Promise<Store> {
     commit(changes) {
       if (failed) return Promise.reject(failed);
       if (changes.length === 0) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        for (const change of changes) next.changes.push(change);
-        next.waiting.push({ resolve, reject });
-        // The changes of one turn of the event loop go together.
-        if (!writing && next.waiting.length === 1) setImmediate(write);
-      });
+      for (const change of changes) next.put(change, true);
+      // The changes of one turn of the event loop go together.
+      if (!writing && !next.awaited) setImmediate(write);
+      next.awaited = true;
+      return next.done.promise;
     },
     later(changes) {
-      if (failed) return;
-      for (const change of changes) next.changes.push(change);
-      leisure ??= setTimeout(() => {
-        leisure = null;
-        write();
-      }, LEISURE_MS);
+      if (failed || changes.length === 0) return;
+      for (const change of changes) next.put(change, false);
+      if (!writing) atLeisure();
     },
     async close() {
-      while (!failed && (writing || next.changes.length > 0)) {
+      for (let tries = 0; tries < CLOSING_TRIES && !failed && (writing || next.rows.size > 0); tries++) {
         write();
-        const batch: Batch = writing ?? next;
-        await new Promise<void>((resolve) => batch.waiting.push({ resolve, reject: () => resolve() }));
+        await writing?.done.promise.catch(() => {});
       }
+      if (leisure) clearTimeout(leisure);
       if (failed) return;
       const ended = new Promise((resolve) => worker.once("exit", resolve));
       worker.postMessage({ say: "close" } satisfies ToStore);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chownSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { openStore, readStored, StoreInUseError } from "./index.ts";
 
@@ -41,7 +42,29 @@ test("what may wait goes with the next commit, or with the closing", async (t) =
   const second = await openStore(dir);
   assert.deepEqual(
     second.stored.map(({ key }) => key),
-    ["b", "a", "c"],
+    ["a", "b", "c"],
+  );
+  await second.close();
+});
+
+test("a commit that fails rejects, and what was to be stored at leisure with it is stored later", async (t) => {
+  const dir = tempDir(t);
+  const first = await openStore(dir);
+  const other = new DatabaseSync(join(dir, "netboot6.db"));
+  other.exec("BEGIN IMMEDIATE");
+  first.later([{ kind: "machine", key: "a", value: 1 }]);
+  await assert.rejects(first.commit([{ kind: "lease", key: "b", value: 2 }]), /locked/);
+  other.exec("ROLLBACK");
+  other.close();
+  await first.commit([{ kind: "lease", key: "c", value: 3 }]);
+  await first.close();
+  const second = await openStore(dir);
+  assert.deepEqual(
+    second.stored.map(({ key, value }) => [key, value]),
+    [
+      ["a", 1],
+      ["c", 3],
+    ],
   );
   await second.close();
 });

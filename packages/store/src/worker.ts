@@ -9,15 +9,26 @@ const port = parentPort;
 if (!port) throw new Error("the store runs in a thread of its own");
 const say = (message: FromStore): void => port.postMessage(message);
 
-function open(file: string): { db: DatabaseSync; stored: Stored[] } {
+interface Opened {
+  readonly db: DatabaseSync;
+  readonly stored: Stored[];
+  /** Row numbers by kind and key. */
+  readonly ids: Map<string, number>;
+}
+
+/**
+ * Rows are numbered as they come, and kept apart by a map here: with the key as the index each change would rewrite a page of
+ * its own, four times the work at 100,000 leases.
+ */
+function open(file: string): Opened {
   const db = new DatabaseSync(file);
   try {
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL"); // each commit is fsynced
-    db.exec(
-      "CREATE TABLE IF NOT EXISTS entry (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
-    );
-    return { db, stored: readEntries(db) };
+    db.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL)");
+    const ids = new Map<string, number>();
+    for (const row of db.prepare("SELECT id, kind, key FROM entry").iterate()) ids.set(`${row.kind} ${row.key}`, row.id as number);
+    return { db, stored: readEntries(db), ids };
   } catch (error) {
     db.close();
     throw error;
@@ -44,7 +55,7 @@ function giveToOwner(dir: string): void {
       if (existsSync(join(dir, name))) chownSync(join(dir, name), uid, gid);
 }
 
-function openOrSetAside(dir: string): { db: DatabaseSync; stored: Stored[]; setAside: string | null } {
+function openOrSetAside(dir: string): Opened & { setAside: string | null } {
   const file = join(dir, STORE_FILE);
   try {
     return { ...open(file), setAside: null };
@@ -61,12 +72,33 @@ try {
   const { dir } = workerData as { dir: string };
   mkdirSync(dir, { recursive: true });
   const locked = lock(dir);
-  const { db, stored, setAside } = openOrSetAside(dir);
+  const { db, stored, ids, setAside } = openOrSetAside(dir);
   giveToOwner(dir);
-  const put = db.prepare(
-    "INSERT INTO entry (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
-  );
-  const remove = db.prepare("DELETE FROM entry WHERE kind = ? AND key = ?");
+  const insert = db.prepare("INSERT INTO entry (kind, key, value) VALUES (?, ?, ?)");
+  const update = db.prepare("UPDATE entry SET value = ? WHERE id = ?");
+  const remove = db.prepare("DELETE FROM entry WHERE id = ?");
+  const begin = db.prepare("BEGIN");
+  const end = db.prepare("COMMIT");
+
+  /** One transaction; what it did to the row numbers counts once it is on disk. */
+  const commit = (rows: readonly string[]): void => {
+    const changed: [name: string, id: number | null][] = [];
+    begin.run();
+    for (let i = 0; i < rows.length; i += 3) {
+      const [kind, key, text] = rows.slice(i, i + 3) as [string, string, string];
+      const name = `${kind} ${key}`;
+      const id = ids.get(name);
+      if (text === "") {
+        if (id === undefined) continue;
+        remove.run(id);
+        changed.push([name, null]);
+      } else if (id === undefined) changed.push([name, Number(insert.run(kind, key, text).lastInsertRowid)]);
+      else update.run(text, id);
+    }
+    end.run();
+    for (const [name, id] of changed) id === null ? ids.delete(name) : ids.set(name, id);
+  };
+
   port.on("message", (message: ToStore) => {
     if (message.say === "close") {
       db.close();
@@ -76,16 +108,11 @@ try {
       return;
     }
     try {
-      db.exec("BEGIN");
-      for (const { kind, key, value } of message.changes) {
-        if (value === null) remove.run(kind, key);
-        else put.run(kind, key, JSON.stringify(value));
-      }
-      db.exec("COMMIT");
-      say({ say: "committed", id: message.id });
+      commit(message.rows);
+      say({ say: "committed" });
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
-      say({ say: "committed", id: message.id, error: (error as Error).message });
+      say({ say: "committed", error: (error as Error).message });
     }
   });
   say({ say: "open", stored, setAside });
