@@ -83,7 +83,8 @@ test("kea-dhcp6's leases are taken over while the appliance is stopped, and thei
   const done = await netboot6(vlan, "import", file);
   assert.equal(done.code, 0, done.stderr);
   assert.match(done.stdout, /^4 leases imported/);
-  for (const left of [/1 left out: prefixes/, /1 left out: declined/, /1 left out: expired or released/]) assert.match(done.stdout, left);
+  for (const left of [/1 left out: delegated by no network/, /1 left out: declined/, /1 left out: expired or released/])
+    assert.match(done.stdout, left);
   assert.match((await netboot6(vlan, "import", file)).stdout, /^0 leases imported.*4 left out: leased already/s);
 
   await startAppliance(t, vlan, { configuration: CONFIGURATION });
@@ -91,6 +92,28 @@ test("kea-dhcp6's leases are taken over while the appliance is stopped, and thei
   await load.run(1, 5, 6, 4); // the first one that speaks from a link-local address is taken for its owner
   const acknowledged = load.acknowledged();
   for (const [i, client] of [7, 8, 9].entries()) assert.equal(acknowledged.get(client), `2001:db8:0:1::100${i}`);
+});
+
+test("a delegated prefix is taken over from Kea, listed and released, in the store and through the console", async (t) => {
+  const vlan = makeVlan(t);
+  const file = join(vlan.dir, "kea-leases6.csv");
+  const later = Math.floor(Date.now() / 1000) - KEA_WROTE;
+  writeFileSync(
+    file,
+    readFileSync(KEA_FILE, "latin1").replaceAll(/,(1795\d{6}),/g, (_, expire) => `,${Number(expire) + later},`),
+  );
+  const delegating = CONFIGURATION.replace("managed: true", 'delegate: { prefix: "2001:db8:8000::/48", length: 64 }, managed: true');
+  const configuration = `${delegating}console: { token: a-long-word }\n`;
+  const first = await startAppliance(t, vlan, { configuration });
+  assert.equal(await first.stop(), 0);
+  assert.match((await netboot6(vlan, "import", file)).stdout, /^5 leases imported/);
+  assert.match((await netboot6(vlan)).stdout, /^2001:db8:8000::\/64 +m-5254000b0002 +prov0 +bound/m);
+  assert.equal((await netboot6(vlan, "release", "2001:db8:8000::/64")).stdout, "2001:db8:8000::/64 is released\n");
+  assert.equal((await list(vlan)).find(({ address }) => address === "2001:db8:8000::/64")?.state, "released");
+  assert.match((await netboot6(vlan, "import", file)).stdout, /^1 lease imported/);
+  await startAppliance(t, vlan, { configuration });
+  const released = await netboot6(vlan, "release", "2001:db8:8000::/64");
+  assert.equal(released.stdout, "2001:db8:8000::/64 is released\n", released.stderr);
 });
 
 test(`killed ${CRASHES} times among ${OUTSTANDING} exchanges: no acknowledged lease is lost, no address has two owners`, async (t) => {

@@ -115,6 +115,8 @@ export interface MachineConfig {
   readonly uuid: string | null;
   readonly port: { readonly relay: Address; readonly interfaceId: string } | null;
   readonly address: Address | null;
+  /** The prefix that is delegated to it. */
+  readonly prefix: Prefix | null;
   readonly profile: string | null;
   readonly vars: Readonly<Record<string, unknown>>;
 }
@@ -154,10 +156,10 @@ export interface DnsConfig {
   /** null: the host's resolv.conf. */
   readonly upstreams: readonly Upstream[] | null;
   readonly allow: Allow;
-  /** Lower-case name without the final dot -> addresses. */
-  readonly records: Readonly<Record<string, readonly Address[]>>;
   /** Queries a second that one address may send; null: any number. */
   readonly rateLimit: number | null;
+  /** Lower-case name without the final dot -> addresses. */
+  readonly records: Readonly<Record<string, readonly Address[]>>;
   readonly dns64: Prefix | null;
   /** `serveStale` in seconds. */
   readonly cache: { readonly entries: number; readonly serveStale: number };

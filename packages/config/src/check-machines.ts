@@ -1,11 +1,13 @@
-import { addressToBigInt, eui64Address, formatPrefix, prefixContains } from "@netboot6/codec";
+import { addressToBigInt, eui64Address, formatPrefix, type Prefix, prefixContains } from "@netboot6/codec";
 import type { Appliance, MachineConfig, NetworkConfig } from "./appliance.ts";
+import { overlap } from "./check-networks.ts";
 import { error, type Finding, type Path, repeats, suggest, warning } from "./problem.ts";
 
 export function checkMachines(appliance: Appliance): Finding[] {
   const { machines, networks } = appliance;
   const findings = [...checkProfiles(appliance), ...duplicates(machines)];
   machines.forEach((machine, index) => {
+    if (machine.prefix !== null) findings.push(...checkPrefix(machine.prefix, index, appliance));
     if (machine.address === null) return;
     const path: Path = ["machines", index, "address"];
     const network = networks.find(({ prefix }) => prefix && prefixContains(prefix, machine.address as string));
@@ -22,6 +24,40 @@ export function checkMachines(appliance: Appliance): Finding[] {
         ),
       );
   });
+  return findings;
+}
+
+/** A reserved prefix is one of those that a network delegates, or lies outside of all that is in use. */
+function checkPrefix(prefix: Prefix, index: number, { machines, networks }: Appliance): Finding[] {
+  const path: Path = ["machines", index, "prefix"];
+  const findings: Finding[] = [];
+  const onLink = networks.find((network) => network.prefix && overlap(network.prefix, prefix));
+  if (onLink)
+    findings.push(
+      error("prefix-on-link", path, `overlaps with the prefix of ${onLink.name}, which is on a link`, "Give one that is on no link."),
+    );
+  for (const { name, dhcp } of networks) {
+    const delegate = dhcp?.delegate;
+    if (delegate && overlap(delegate.prefix, prefix) && prefix.length !== delegate.length)
+      findings.push(
+        error(
+          "prefix-length",
+          path,
+          `${name} delegates prefixes of /${delegate.length} there`,
+          `Give a /${delegate.length}, or one outside.`,
+        ),
+      );
+  }
+  const first = machines.findIndex((other) => other.prefix && overlap(other.prefix, prefix));
+  if (first < index)
+    findings.push(
+      error(
+        "duplicate-machine-prefix",
+        path,
+        `${formatPrefix(prefix)} overlaps with the prefix of ${machines[first]?.name ?? `machines[${first}]`}`,
+        "Give each machine its own.",
+      ),
+    );
   return findings;
 }
 

@@ -29,7 +29,7 @@ export function checkNetworks({ networks }: Appliance): Finding[] {
   ];
   networks.forEach((network, index) => {
     const at: Path = ["networks", index];
-    findings.push(...checkPlace(network, at, networks));
+    findings.push(...checkPlace(network, at, networks), ...checkDelegate(network, index, networks));
     if (network.dhcp) findings.push(...checkDhcp(network, network.dhcp, [...at, "dhcp"]));
     if (network.advertise !== null && network.advertise !== "observe")
       findings.push(...checkAdvertise(network, network.advertise, [...at, "advertise"]));
@@ -114,6 +114,39 @@ function checkDhcp({ prefix, advertise, relayed }: NetworkConfig, { pool, manage
         `${pool.first}-${pool.last} is not inside ${formatPrefix(prefix)}`,
         "Give a range inside it.",
       ),
+    );
+  return findings;
+}
+
+function checkDelegate({ dhcp }: NetworkConfig, index: number, networks: readonly NetworkConfig[]): Finding[] {
+  const delegate = dhcp?.delegate;
+  if (!delegate) return [];
+  const { prefix, length } = delegate;
+  const at: Path = ["networks", index, "dhcp", "delegate"];
+  const findings: Finding[] = [];
+  if (length < prefix.length)
+    findings.push(
+      error(
+        "delegate-length",
+        [...at, "length"],
+        `a /${length} is larger than ${formatPrefix(prefix)}`,
+        `Give a length from ${prefix.length} on.`,
+      ),
+    );
+  const onLink = networks.find((network) => network.prefix && overlap(network.prefix, prefix));
+  if (onLink)
+    findings.push(
+      error(
+        "delegate-overlap",
+        [...at, "prefix"],
+        `overlaps with the prefix of ${onLink.name}, which is on a link`,
+        "Delegate prefixes that are on no link.",
+      ),
+    );
+  const earlier = networks.slice(0, index).find((network) => network.dhcp?.delegate && overlap(network.dhcp.delegate.prefix, prefix));
+  if (earlier)
+    findings.push(
+      error("delegate-overlap", [...at, "prefix"], `overlaps with what ${earlier.name} delegates`, "Give each network its own."),
     );
   return findings;
 }

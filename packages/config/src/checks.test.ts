@@ -79,6 +79,22 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "2001:db8:0:2::/120, advertise: { autonomous: false }",
     "pool-outside-prefix f:9:5: networks[1].dhcp.pool: auto needs a prefix of /112 or shorter. Give a range as the pool.",
   ],
+  ["pool: auto", 'pool: auto, delegate: { prefix: "2001:db8:fff::/48", length: 48 }'],
+  [
+    "pool: auto",
+    'pool: auto, delegate: { prefix: "2001:db8:fff::/48", length: 47 }',
+    "delegate-length f:8:90: networks[0].dhcp.delegate.length: a /47 is larger than 2001:db8:fff::/48. Give a length from 48 on.",
+  ],
+  [
+    "pool: auto",
+    'pool: auto, delegate: { prefix: "2001:db8::/32", length: 60 }',
+    "delegate-overlap f:8:61: networks[0].dhcp.delegate.prefix: overlaps with the prefix of a, which is on a link. Delegate prefixes that are on no link.",
+  ],
+  [
+    "pool: auto, lifetimes: { renew: 1000s } }\n  - { name: b, interface: eth2, prefix: 2001:db8:0:2::/64 }",
+    'pool: auto, delegate: { prefix: "2001:db8:f00::/40", length: 60 } }\n  - { name: b, interface: eth2, prefix: 2001:db8:0:2::/64, dhcp: { delegate: { prefix: "2001:db8:fff::/48", length: 60 } } }',
+    "delegate-overlap f:9:88: networks[1].dhcp.delegate.prefix: overlaps with what a delegates. Give each network its own.",
+  ],
   [
     "managed: false, pool: auto",
     "managed: true, pool: none",
@@ -240,6 +256,18 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     '    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }\n    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }',
     "ipxe-would-loop f:13:7: warning: boot.rules[0]: iPXE under UEFI sends this architecture too, and would be given its boot program again and again. Move the rule with `userClass: iPXE` before it.",
   ],
+  // reserved prefixes
+  ["address: 2001:db8:0:1:5054:ff:fe00:2", "prefix: 2001:db8:fff:10::/60"],
+  [
+    "address: 2001:db8:0:1:5054:ff:fe00:2",
+    "prefix: 2001:db8:0:2::/63",
+    "prefix-on-link f:20:70: machines[1].prefix: overlaps with the prefix of b, which is on a link. Give one that is on no link.",
+  ],
+  [
+    'duid: "0003000101", profile: one }\n  - { name: n2, mac: [52:54:00:00:00:02, 52:54:00:00:00:03], address: 2001:db8:0:1:5054:ff:fe00:2',
+    "prefix: 2001:db8:fff:10::/60 }\n  - { name: n2, mac: [52:54:00:00:00:02, 52:54:00:00:00:03], prefix: 2001:db8:fff::/56",
+    "duplicate-machine-prefix f:20:70: machines[1].prefix: 2001:db8:fff::/56 overlaps with the prefix of n1. Give each machine its own.",
+  ],
   // services
   [
     "2001:4860:4860::8888",
@@ -276,6 +304,14 @@ test("each check finds what it is for, and that alone", () => {
     assert.ok(SOUND.includes(from), from);
     assert.deepEqual(findings(SOUND.replace(from, to)), expected.filter(Boolean), `${from} -> ${to}`);
   }
+});
+
+test("a reserved prefix inside the delegated one has the delegated length", () => {
+  const text = SOUND.replace("pool: auto", 'delegate: { prefix: "2001:db8:fff::/48", length: 60 }');
+  assert.deepEqual(findings(text.replace("address: 2001:db8:0:1:5054:ff:fe00:2", "prefix: 2001:db8:fff:10::/60")), []);
+  assert.deepEqual(findings(text.replace("address: 2001:db8:0:1:5054:ff:fe00:2", "prefix: 2001:db8:fff::/56")), [
+    "prefix-length f:20:70: machines[1].prefix: a delegates prefixes of /60 there. Give a /60, or one outside.",
+  ]);
 });
 
 test("a resolver of ours is not told while dns is off", () => {

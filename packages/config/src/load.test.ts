@@ -28,6 +28,7 @@ test("the reference file gives the expected picture, without a warning", async (
   assert.deepEqual(loaded.warnings, []);
   const lifetimes = { renew: 1000, rebind: 2000, preferred: 3000, valid: 4000 };
   const dhcp = { managed: false, delegate: null, rapidCommit: true, preference: 255, lifetimes };
+  const delegate = { prefix: prefixOf("2001:db8:fff::", 48), length: 60 };
   const served = {
     root: join(fixtures, "boot-assets"),
     listen: "networks" as const,
@@ -62,7 +63,7 @@ test("the reference file gives the expected picture, without a warning", async (
           routes: [{ prefix: prefixOf("2001:db8:100::", 48), lifetime: 1800, preference: "high" }],
           pref64: parsePrefix("64:ff9b::/96"),
         },
-        dhcp: { ...dhcp, pool: { kind: "auto" }, dns: ["2001:db8:0:1::1"], search: ["rack.example"], ntp: ["2001:db8:0:1::1"] },
+        dhcp: { ...dhcp, delegate, pool: { kind: "auto" }, dns: ["2001:db8:0:1::1"], search: ["rack.example"], ntp: ["2001:db8:0:1::1"] },
         relays: null,
         linkAddresses: null,
       },
@@ -118,6 +119,7 @@ test("the reference file gives the expected picture, without a warning", async (
         uuid: "4c4c4544-0044-4810-8031-b4c04f4e3732",
         port: null,
         address: "2001:db8:0:1:5054:ff:fed6:c2a9",
+        prefix: parsePrefix("2001:db8:fff:10::/60"),
         profile: "debian-12",
         vars: { disk: "/dev/nvme0n1" },
       },
@@ -128,6 +130,7 @@ test("the reference file gives the expected picture, without a warning", async (
         uuid: null,
         port: null,
         address: null,
+        prefix: null,
         profile: "memtest",
         vars: {},
       },
@@ -142,10 +145,10 @@ test("the reference file gives the expected picture, without a warning", async (
         { address: "2620:fe::fe", port: 53, tlsName: null },
       ],
       allow: [prefixOf("2001:db8::", 32)],
+      rateLimit: 1000,
       records: { "mirror.rack.example": ["2001:db8:0:1::1"] },
       dns64: null,
       cache: { entries: 100000, serveStale: 86400 },
-      rateLimit: 1000,
     },
     state: { dir: join(fixtures, "state") },
     console: { host: "::1", port: 8067, token: null },

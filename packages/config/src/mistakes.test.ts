@@ -153,8 +153,8 @@ const NETWORKS: Readonly<Record<string, string>> = {
     'invalid-value 45: networks[0].dhcp.pool: "all" is not a range, a prefix, "none" or "auto". Write e.g. 2001:db8:0:1::1000-2001:db8:0:1::ffff.',
   "[{ interface: eth1, dhcp: { pool: 2001:db8::2-2001:db8::1 } }]":
     "invalid-value 45: networks[0].dhcp.pool: 2001:db8::2-2001:db8::1 ends before it begins. Write 2001:db8::1-2001:db8::2.",
-  "[{ interface: eth1, dhcp: { delegate: { prefix: 'fd00::/48', length: 60 } } }]":
-    "not-supported 39: networks[0].dhcp.delegate: not supported yet. Delete it: addresses are leased, prefixes are not.",
+  "[{ interface: eth1, dhcp: { delegate: { prefix: 'fe80::/48', length: 60 } } }]":
+    "invalid-value 59: networks[0].dhcp.delegate.prefix: fe80::/48 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
 };
 
 test("a bracket that is never closed is missed where the next key begins", () => {

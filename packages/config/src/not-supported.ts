@@ -13,7 +13,6 @@ interface Entry {
 }
 
 const NOT_SUPPORTED: readonly Entry[] = [
-  { key: "networks.[].dhcp.delegate", mend: "Delete it: addresses are leased, prefixes are not." },
   {
     key: "profiles.*.bootProgram",
     when: (value) => value === "grub" || value === "shim-grub",

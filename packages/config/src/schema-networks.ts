@@ -59,8 +59,10 @@ const dhcp = v.map("the settings of dhcp", "{ pool: auto }", {
   managed: v.flag.prefault(false).describe("M flag: systems are told to solicit an address"),
   pool,
   delegate: v
-    .optional(v.map("a delegation", '{ prefix: "2001:db8:fff::/48", length: 60 }', { prefix: v.prefix, length: v.integer(1, 128, 60) }))
-    .describe("Prefix delegation; default: none"),
+    .optional(
+      v.map("a delegation", '{ prefix: "2001:db8:fff::/48", length: 60 }', { prefix: v.networkPrefix, length: v.integer(1, 128, 60) }),
+    )
+    .describe("Prefix delegation: each machine that asks gets a prefix of this length out of it; default: none"),
   rapidCommit: v.flag.prefault(true).describe("For clients that ask for it; never volunteered"),
   preference: v.integer(0, 255, 255).prefault(255).describe("255: the client takes this offer at once"),
   lifetimes: v

@@ -109,6 +109,7 @@ const machine = v
       )
       .describe("Whatever stands in that slot"),
     address: v.optional(v.hostAddress).describe("Its address"),
+    prefix: v.optional(v.networkPrefix).describe("The prefix that is delegated to it"),
     profile: v.optional(v.label).describe("What it boots; default: the network's profile, else the appliance's"),
     vars: v
       .record("a map of values", "{ disk: /dev/nvme0n1 }", variable, z.unknown())
@@ -178,12 +179,12 @@ const dns = v.map("the settings of dns", "{ upstreams: [2001:4860:4860::8888] }"
     )
     .describe("Default: the host's resolv.conf"),
   allow: allow.describe("Who may ask; default: networks. Others get REFUSED"),
-  records: v
   rateLimit: v
     .either("false or queries per second", "1000", [z.literal(false), v.integer(1, 10_000_000, 1000)])
     .transform((value) => (value === false ? null : value))
     .prefault(1000)
     .describe("Queries a second that one address may send; more get no answer. false: any number"),
+  records: v
     .record(
       "a map of names",
       "{ mirror.rack.example: [2001:db8:0:1::1] }",

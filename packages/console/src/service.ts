@@ -1,5 +1,5 @@
 /** The JSON API: readers' views of the stream. Runs in the main thread, beside what it shows. */
-import { type Address, canonicalAddress, formatPrefix } from "@netboot6/codec";
+import { canonicalAddress, formatPrefix, parsePrefix } from "@netboot6/codec";
 import type { ConsoleConfig, Network } from "@netboot6/config";
 import { type EventBus, type Running, STAGES, type Timelines } from "@netboot6/events";
 import type { Machine, Machines } from "@netboot6/machines";
@@ -14,8 +14,8 @@ export interface ConsoleSources {
   readonly bus: EventBus;
   readonly machines: Machines;
   readonly timelines: Timelines;
-  /** Resolves with whose it was once that is stored; undefined where the address is not leased. */
-  releaseLease(address: Address): Promise<{ readonly machine: string; readonly network: string } | undefined>;
+  /** Resolves with whose it was once that is stored; undefined where the address or prefix is not leased. */
+  releaseLease(address: string): Promise<{ readonly machine: string; readonly network: string } | undefined>;
 }
 
 const KEEP_ALIVE_MS = 15_000;
@@ -91,7 +91,8 @@ async function open(
       : problem(reply, 404, "Not found", `no machine is called ${params.id}`);
   });
   app.delete<{ Params: { address: string } }>("/api/v1/leases/:address", async ({ params }, reply) => {
-    const address = canonicalAddress(params.address);
+    const prefix = parsePrefix(params.address);
+    const address = prefix ? formatPrefix(prefix) : canonicalAddress(params.address);
     const lease = address === null ? undefined : await releaseLease(address);
     if (address === null || !lease) return problem(reply, 404, "Not found", `${params.address} is not leased`);
     bus.emit({ type: "lease.released", address, why: "an operator released it", machine: lease.machine, network: lease.network });
@@ -117,10 +118,9 @@ async function open(
 }
 
 function summary(machine: Machine, timelines: Timelines): object {
-  const stage = timelines.get(machine.id)?.boots.at(-1)?.stages.at(-1);
   // The token in boot state lets its bearer report the machine as done: it is not shown.
   const { token: _, ...boot } = machine.boot;
-  return { ...machine, boot, stage: stage?.name ?? null };
+  return { ...machine, boot, stage: timelines.stage(machine.id) };
 }
 
 /** RFC 9457 */

@@ -24,7 +24,7 @@ import {
   readClientFacts,
   SERVER_PORT,
 } from "@netboot6/codec";
-import type { Appliance, BootRule, Network } from "@netboot6/config";
+import type { Appliance, BootRule, DhcpConfig, Network } from "@netboot6/config";
 import type { EventBody } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import type { Identified, Machine, Machines } from "@netboot6/machines";
@@ -71,6 +71,7 @@ export interface Asked {
   readonly message: ClientServerMessage;
   readonly facts: ClientFacts;
   readonly network: Network;
+  readonly dhcp: DhcpConfig;
   readonly identified: Identified;
   /** Lower-case hex; "" where the client sent none. */
   readonly duid: string;
@@ -135,6 +136,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     message,
     facts: facts.value,
     network,
+    dhcp: network.dhcp,
     identified,
     duid,
     bootClient: isBootClient(kind),
@@ -161,7 +163,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     clientKind: kind,
     duid,
     ...relay,
-    addresses: reply.addresses,
+    addresses: reply.given,
     ...(reply.bootfileUrl === null ? {} : { bootfileUrl: reply.bootfileUrl }),
     why: [chosen.why, identified.why, ...reply.why],
     ...asker,

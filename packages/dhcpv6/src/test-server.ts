@@ -50,9 +50,7 @@ export async function testServer(configuration = TEST_CONFIGURATION): Promise<Te
   if (waiting.length > 0) throw new Error(waiting.join("; "));
   const machines = new Machines(appliance.machines);
   const leases = new Leases();
-  leases.reserve(
-    new Map([...machines.configured()].flatMap(([id, { address: reserved }]) => (reserved === null ? [] : [[reserved, id] as const]))),
-  );
+  leases.reserve(machines.reservations());
   return {
     state: { appliance, networks, rules: appliance.boot.rules ?? builtInRules(() => true), machines, leases, serverDuid: SERVER_DUID },
     now: Date.UTC(2026, 10, 23, 12),

@@ -12,7 +12,7 @@ test("the leases that kea-dhcp6 wrote; what is left out is counted", () => {
   const { leases, skipped } = readKeaLeases([file], WRITTEN);
   assert.deepEqual(
     leases.map(({ address }) => address),
-    ["2001:db8:0:1::1000", "2001:db8:0:1::1001", "2001:db8:0:1::1002", "2001:db8:0:1::1004"],
+    ["2001:db8:0:1::1000", "2001:db8:0:1::1001", "2001:db8:0:1::1002", "2001:db8:0:1::1004", "2001:db8:8000::/64"],
   );
   assert.deepEqual(leases[3], {
     address: "2001:db8:0:1::1004",
@@ -22,7 +22,6 @@ test("the leases that kea-dhcp6 wrote; what is left out is counted", () => {
     validUntil: WRITTEN + 4000,
   });
   assert.deepEqual(Object.fromEntries(skipped), {
-    "prefixes (IA_PD) or temporary addresses (IA_TA)": 1,
     declined: 1,
     "expired or released": 1,
   });
@@ -47,4 +46,11 @@ test("a MAC is evidence of where Kea had it from", () => {
 test("another file is refused; an unreadable row is counted", () => {
   assert.throws(() => readKeaLeases(["address,hwaddr,client_id\n"], 0), /no column duid.*kea-dhcp6/);
   assert.deepEqual([...readKeaLeases([`${HEADER}\nnonsense\n`], 0).skipped], [["not readable", 1]]);
+  const typed = (type: number, length: string): string => `2001:db8::1,00:03:01,100,500,1,50,${type},5,${length},0,0,,,0,,,`;
+  for (const [row, why] of [
+    [typed(1, "128"), "temporary addresses (IA_TA)"],
+    [typed(2, "64"), "not readable"],
+    [typed(2, "x"), "not readable"],
+  ] as const)
+    assert.deepEqual([...readKeaLeases([`${HEADER}\n${row}\n`], 400).skipped], [[why, 1]]);
 });

@@ -1,7 +1,8 @@
-/** One address and who has it. Plain data: it is stored. */
+/** One address or delegated prefix and who has it. Plain data: it is stored. */
 import type { Address } from "@netboot6/codec";
 
 export interface Lease {
+  /** A prefix has its length behind it: `2001:db8:fff:10::/60`. */
   readonly address: Address;
   readonly network: string;
   /** The machine's id. */
@@ -17,4 +18,8 @@ export interface Lease {
   readonly since: number;
 }
 
-export const bindingKey = (network: string, duid: string, iaid: number): string => `${network} ${duid} ${iaid}`;
+export const isPrefix = (leased: string): boolean => leased.includes("/");
+
+/** IA_NA and IA_PD number their associations apart (RFC 9915 §4.2). */
+export const bindingKey = (prefix: boolean, network: string, duid: string, iaid: number): string =>
+  `${network} ${duid} ${prefix ? "PD " : ""}${iaid}`;

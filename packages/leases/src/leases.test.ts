@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parsePrefix } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
-import { type AddressRequest, Leases } from "./index.ts";
+import { type LeaseRequest, Leases } from "./index.ts";
 
 const prefix = parsePrefix("2001:db8:0:1::/64");
 const network = (first: string, last: string): Network =>
@@ -17,7 +17,8 @@ const network = (first: string, last: string): Network =>
   }) as unknown as Network;
 
 const SMALL = network("1000", "1003");
-const ask = (machine: string, more: Partial<AddressRequest> = {}): AddressRequest => ({
+const ask = (machine: string, more: Partial<LeaseRequest> = {}): LeaseRequest => ({
+  kind: "address",
   network: SMALL,
   machine,
   mac: null,
@@ -31,7 +32,7 @@ const ask = (machine: string, more: Partial<AddressRequest> = {}): AddressReques
   ...more,
 });
 
-function take(leases: Leases, request: AddressRequest): string {
+function take(leases: Leases, request: LeaseRequest): string {
   const { address, why } = leases.choose(request);
   assert.ok(address, why);
   leases.bind(address, request, 100);
@@ -89,4 +90,49 @@ test("a machine that was given a name keeps its address", () => {
   );
   assert.equal(leases.choose(ask("node", { duid: "m-525400000001", now: 1010 })).address, had);
   assert.deepEqual(leases.ofMachine("m-525400000001"), []);
+});
+
+const delegating = (length: number): Network =>
+  ({ ...SMALL, dhcp: { ...SMALL.dhcp, delegate: { prefix: parsePrefix("2001:db8:fff::/56"), length } } }) as unknown as Network;
+const askPrefix = (machine: string, length: number, more: Partial<LeaseRequest> = {}): LeaseRequest =>
+  ask(machine, { kind: "prefix", network: delegating(length), ...more });
+
+test("every prefix of a small delegation is given, each once, whatever the identities hash to", () => {
+  const leases = new Leases();
+  const given = Array.from({ length: 16 }, (_, n) => take(leases, askPrefix(`m${n}`, 60)));
+  assert.deepEqual(
+    given.toSorted(),
+    Array.from({ length: 16 }, (_, n) => `2001:db8:fff${n === 0 ? "" : `:${n.toString(16)}0`}::/60`).toSorted(),
+  );
+  assert.equal(leases.choose(askPrefix("late", 60)).address, null);
+});
+
+test("a prefix that lies across another machine's of the length before a change of the configuration is nobody's until that ends", () => {
+  const leases = new Leases();
+  const had = take(leases, askPrefix("m1", 57));
+  const others = Array.from({ length: 16 }, (_, n) => leases.choose(askPrefix(`m${n + 2}`, 60, { iaid: n })).address ?? "");
+  const low = (prefix: string): boolean => Number.parseInt(prefix.split(":")[3] || "0", 16) < 0x80;
+  assert.ok(
+    others.every((prefix) => low(prefix) !== low(had)),
+    `${had}: ${others}`,
+  );
+  assert.ok(leases.choose(askPrefix("m1", 60)).address, "its own");
+  const later = Array.from({ length: 16 }, (_, n) => leases.choose(askPrefix(`m${n + 2}`, 60, { now: 1100 })).address ?? "");
+  assert.ok(later.some((prefix) => low(prefix) === low(had)));
+});
+
+test("what an older version stored is read: addresses alone", () => {
+  const stored = {
+    address: "2001:db8:0:1::1000",
+    network: "prov",
+    machine: "m",
+    duid: "01",
+    iaid: 1,
+    state: "bound",
+    validUntil: 2000,
+    since: 1,
+  };
+  const leases = new Leases([JSON.parse(JSON.stringify(stored))]);
+  assert.equal(leases.byBinding("address", "prov", "01", 1)?.address, stored.address);
+  assert.equal(leases.byBinding("prefix", "prov", "01", 1), undefined);
 });

@@ -1,13 +1,16 @@
 /**
- * Which address a machine gets. The choice is a pure function of what is leased, who asks and the network; a machine asks
- * under other DUIDs and IAIDs at each stage of its boot and keeps its address through all of them.
+ * Which address or prefix a machine gets. The choice is a pure function of what is leased, who asks and the network; a machine asks
+ * under other DUIDs and IAIDs at each stage of its boot and keeps what it has through all of them.
  */
-import { createHash } from "node:crypto";
-import { type Address, addressToBigInt, bigIntToAddress, eui64Address, type Mac, type Prefix, prefixContains } from "@netboot6/codec";
+import { type Address, type Mac, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
-import { bindingKey, type Lease } from "./lease.ts";
+import { addressCandidates } from "./candidates.ts";
+import { bindingKey, isPrefix, type Lease } from "./lease.ts";
+import { isDelegated, prefixCandidates, prefixesOverlap } from "./prefixes.ts";
 
-export interface AddressRequest {
+/** Who asks for an address (IA_NA) or a prefix (IA_PD). All that is leased is text; a prefix has its length. */
+export interface LeaseRequest {
+  readonly kind: "address" | "prefix";
   readonly network: Network;
   readonly machine: string;
   readonly mac: Mac | null;
@@ -15,9 +18,9 @@ export interface AddressRequest {
   readonly iaid: number;
   /** Firmware or iPXE: its IAID is new at each boot, so it takes over what its machine has. */
   readonly bootClient: boolean;
-  /** The address that the configuration reserves for it on this network. */
+  /** What the configuration reserves for it on this network. */
   readonly reserved: Address | null;
-  /** Addresses the client asks for. */
+  /** What the client asks for. */
   readonly hints: readonly Address[];
   /** Given to other IAs of the same message. */
   readonly taken: ReadonlySet<Address>;
@@ -26,7 +29,7 @@ export interface AddressRequest {
 }
 
 export type Allocation =
-  | { readonly address: Address; readonly why: string /** the binding it takes the address over from */; readonly supersedes: Lease | null }
+  | { readonly address: Address; readonly why: string /** the binding it takes it over from */; readonly supersedes: Lease | null }
   | { readonly address: null; readonly why: string };
 
 const OFFER_SECONDS = 30;
@@ -38,10 +41,12 @@ export class Leases {
   readonly #byMachine = new Map<string, Set<Address>>();
   /** Addresses advertised and not yet requested, so that two machines are not offered the same one. */
   readonly #offers = new Map<Address, { machine: string; until: number }>();
-  /** Addresses that machines of the configuration reserve. */
+  /** What machines of the configuration reserve. */
   #reserved = new Map<Address, string>();
-  /** By network: where the last search of a crowded pool ended. */
-  readonly #searched = new Map<string, { at: bigint }>();
+  /** By network and kind: where the last search of a crowded pool ended. */
+  readonly #searched = new Map<string, { at: number }>();
+  /** The prefixes that were ever leased, by their length. */
+  readonly #prefixes = new Map<string, Set<string>>();
 
   constructor(stored: readonly Lease[] = []) {
     // Where a binding moved to another address, that one is put last and is its own.
@@ -49,7 +54,7 @@ export class Leases {
     for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil)) this.put(lease);
   }
 
-  /** Takes the reservations of a configuration: address -> machine id. */
+  /** Takes the reservations of a configuration: address or prefix -> machine id. */
   reserve(reserved: ReadonlyMap<Address, string>): void {
     this.#reserved = new Map(reserved);
   }
@@ -63,8 +68,8 @@ export class Leases {
   }
 
   /** The lease of one identity association, in whatever state. */
-  byBinding(network: string, duid: string, iaid: number): Lease | undefined {
-    const address = this.#addressByBinding.get(bindingKey(network, duid, iaid));
+  byBinding(kind: LeaseRequest["kind"], network: string, duid: string, iaid: number): Lease | undefined {
+    const address = this.#addressByBinding.get(bindingKey(kind === "prefix", network, duid, iaid));
     return address === undefined ? undefined : this.#byAddress.get(address);
   }
 
@@ -73,14 +78,17 @@ export class Leases {
   }
 
   put(lease: Lease): void {
+    const prefix = isPrefix(lease.address);
     const before = this.#byAddress.get(lease.address);
     if (before) {
-      const key = bindingKey(before.network, before.duid, before.iaid);
+      const key = bindingKey(prefix, before.network, before.duid, before.iaid);
       if (this.#addressByBinding.get(key) === before.address) this.#addressByBinding.delete(key);
       if (before.machine !== lease.machine) this.#byMachine.get(before.machine)?.delete(before.address);
+    } else if (prefix) {
+      this.#addPrefix(lease.address);
     }
     this.#byAddress.set(lease.address, lease);
-    this.#addressByBinding.set(bindingKey(lease.network, lease.duid, lease.iaid), lease.address);
+    this.#addressByBinding.set(bindingKey(prefix, lease.network, lease.duid, lease.iaid), lease.address);
     const addresses = this.#byMachine.get(lease.machine);
     if (addresses) addresses.add(lease.address);
     else this.#byMachine.set(lease.machine, new Set([lease.address]));
@@ -98,28 +106,29 @@ export class Leases {
     this.#offers.set(address, { machine, until: now + OFFER_SECONDS });
   }
 
-  choose(request: AddressRequest): Allocation {
-    const { network } = request;
-    const pool = network.dhcp?.pool;
-    if (!network.dhcp || !pool || (pool.kind === "none" && request.reserved === null))
-      return { address: null, why: `network ${network.name} leases no addresses` };
+  choose(request: LeaseRequest): Allocation {
+    const { kind, network } = request;
+    if (!leasesAny(request))
+      return { address: null, why: kind === "prefix" ? "no prefixes are delegated" : `network ${network.name} leases no addresses` };
 
-    // Its own binding, whatever became of the pool since, as long as the prefix is the same.
-    const bound = this.byBinding(network.name, request.duid, request.iaid);
+    // Its own binding, whatever became of the pool since, as long as it is of this network.
+    const bound = this.byBinding(kind, network.name, request.duid, request.iaid);
     if (
       bound &&
       bound.state !== "declined" &&
       bound.machine === request.machine &&
-      prefixContains(network.prefix, bound.address) &&
+      belongs(bound.address, request) &&
       !request.taken.has(bound.address) &&
-      this.#ownerOr(bound.address, request.machine) === request.machine
+      this.#ownerOr(bound.address, request.machine) === request.machine &&
+      !this.#liesAcross(bound.address, request)
     ) {
       if (request.reserved === null || request.reserved === bound.address || !this.#mayHave(request.reserved, request))
-        return { address: bound.address, why: "the address it has", supersedes: null };
+        return { address: bound.address, why: `the ${kind} it has`, supersedes: null };
     }
 
     let other: Address | null = null;
-    for (const { address, why, own } of candidates(request, poolCandidates(request, this.#cursor(network.name)))) {
+    const candidates = kind === "prefix" ? prefixCandidates : addressCandidates;
+    for (const { address, why, own } of candidates(request, this.#cursor(`${kind} ${network.name}`))) {
       if (!this.#mayHave(address, request)) continue;
       const lease = this.#byAddress.get(address);
       if (!lease || lease.machine === request.machine || own) {
@@ -130,15 +139,16 @@ export class Leases {
       other ??= address; // another machine's, released or expired: only when nothing else is free
     }
     if (other !== null) return { address: other, why: "none is free that nobody had before", supersedes: null };
-    return { address: null, why: `the pool of network ${network.name} is full` };
+    return { address: null, why: `${kind === "prefix" ? "the delegated prefix" : "the pool"} of network ${network.name} is full` };
   }
 
   /** Whether the address may be given to this request at all. */
-  #mayHave(address: Address, request: AddressRequest): boolean {
+  #mayHave(address: Address, request: LeaseRequest): boolean {
     const { now, network } = request;
     // The first address of a prefix is every router's (RFC 4291 §2.6.1).
     if (request.taken.has(address) || address === network.address || address === network.prefix.address) return false;
     if (this.#ownerOr(address, request.machine) !== request.machine) return false;
+    if (this.#liesAcross(address, request)) return false;
     const offer = this.#offers.get(address);
     if (offer && offer.machine !== request.machine && offer.until > now) return false;
     const lease = this.#byAddress.get(address);
@@ -154,16 +164,36 @@ export class Leases {
     return this.#reserved.get(address) ?? machine;
   }
 
-  #cursor(network: string): { at: bigint } {
-    const cursor = this.#searched.get(network) ?? { at: 0n };
-    this.#searched.set(network, cursor);
+  /** Whether another machine has a prefix of another length there: delegated before the configuration changed. */
+  #liesAcross(prefix: string, { kind, machine, now }: LeaseRequest): boolean {
+    if (kind !== "prefix") return false;
+    const length = lengthOf(prefix);
+    for (const [otherLength, others] of this.#prefixes) {
+      if (otherLength === length) continue;
+      for (const other of others) {
+        const lease = this.#byAddress.get(other);
+        if (lease?.state === "bound" && lease.validUntil > now && lease.machine !== machine && prefixesOverlap(prefix, other)) return true;
+      }
+    }
+    return false;
+  }
+
+  #addPrefix(prefix: string): void {
+    const same = this.#prefixes.get(lengthOf(prefix));
+    if (same) same.add(prefix);
+    else this.#prefixes.set(lengthOf(prefix), new Set([prefix]));
+  }
+
+  #cursor(search: string): { at: number } {
+    const cursor = this.#searched.get(search) ?? { at: 0 };
+    this.#searched.set(search, cursor);
     return cursor;
   }
 
-  /** Binds the address: the leases to store, its own first. The caller stores them, then answers. */
-  bind(address: Address, request: AddressRequest, valid: number): Lease[] {
+  /** Binds the address or prefix: the leases to store, its own first. The caller stores them, then answers. */
+  bind(address: Address, request: LeaseRequest, valid: number): Lease[] {
     const before = this.#byAddress.get(address);
-    const moved = this.byBinding(request.network.name, request.duid, request.iaid);
+    const moved = this.byBinding(request.kind, request.network.name, request.duid, request.iaid);
     const lease: Lease = {
       address,
       network: request.network.name,
@@ -204,61 +234,13 @@ export class Leases {
   }
 }
 
-/** So many addresses are looked at from the hashed one on, then so many from where the last search ended: a look at the whole of a full pool would hold up every other answer. */
-const HASHED_STEPS = 64n;
-const SEARCH_STEPS = 1024n;
+const lengthOf = (prefix: string): string => prefix.slice(prefix.indexOf("/"));
 
-interface Candidate {
-  readonly address: Address;
-  readonly why: string;
-  /** Nobody else's by right: taken even where another machine had it before. */
-  readonly own: boolean;
+function leasesAny({ kind, network: { dhcp }, reserved }: LeaseRequest): boolean {
+  if (!dhcp) return false;
+  return reserved !== null || (kind === "prefix" ? dhcp.delegate !== null : dhcp.pool.kind !== "none");
 }
 
-function* candidates(request: AddressRequest, pool: Iterable<Address>): Generator<Candidate> {
-  const { network, mac, reserved } = request;
-  if (reserved !== null) yield { address: reserved, why: "reserved for it in the configuration", own: true };
-  const { autonomous, kind } = { autonomous: isAutonomous(network), kind: network.dhcp?.pool.kind };
-  if (kind === "auto" && autonomous && mac !== null && network.prefix.length <= 64)
-    yield { address: eui64Address(network.prefix, mac), why: "the address it forms itself from its MAC (SLAAC)", own: true };
-  const range = poolRange(network);
-  for (const hint of request.hints) if (range && inRange(range, hint)) yield { address: hint, why: "the address it asked for", own: false };
-  for (const address of pool) yield { address, why: "by its identity, from the pool", own: false };
-}
-
-const isAutonomous = (network: Network): boolean => {
-  if (network.advertise === "observe" || network.advertise === null) return network.relayed;
-  return network.advertise.autonomous;
-};
-
-type Range = Pick<Prefix, "first" | "last">;
-
-/** The pool's lowest and highest address. `auto`: ::1000 to ::ffff of the prefix. */
-function poolRange(network: Network): Range | null {
-  const pool = network.dhcp?.pool;
-  if (!pool || pool.kind === "none") return null;
-  if (pool.kind === "range") return { first: addressToBigInt(pool.first), last: addressToBigInt(pool.last) };
-  const { first, last } = network.prefix;
-  const high = first + 0xffffn;
-  return { first: first + 0x1000n > last ? first : first + 0x1000n, last: high > last ? last : high };
-}
-
-const inRange = (range: Range, address: Address): boolean => {
-  const value = addressToBigInt(address);
-  return value >= range.first && value <= range.last;
-};
-
-/**
- * The pool's addresses from the one that the identity hashes to, so that it is the same even after the store was lost. In a
- * crowded pool many searches together see all of it.
- */
-function* poolCandidates(request: AddressRequest, cursor: { at: bigint }): Generator<Address> {
-  const range = poolRange(request.network);
-  if (!range) return;
-  const size = range.last - range.first + 1n;
-  const address = (place: bigint): Address => bigIntToAddress(range.first + (place % size));
-  const identity = request.mac ?? request.machine;
-  const start = createHash("sha256").update(identity).digest().readBigUInt64BE() % size;
-  for (let i = 0n; i < size && i < HASHED_STEPS; i++) yield address(start + i);
-  for (let i = 0n; i < size && i < SEARCH_STEPS; i++) yield address(cursor.at++);
-}
+/** Whether it may still be that network's, after the configuration changed. */
+const belongs = (leased: string, { kind, network, reserved }: LeaseRequest): boolean =>
+  kind === "address" ? prefixContains(network.prefix, leased) : leased === reserved || isDelegated(network.dhcp?.delegate, leased);

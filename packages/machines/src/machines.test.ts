@@ -17,6 +17,7 @@ const config = (more: Partial<MachineConfig>): MachineConfig => ({
   uuid: null,
   port: null,
   address: null,
+  prefix: null,
   profile: null,
   vars: {},
   ...more,

@@ -3,7 +3,7 @@
  * machine is known by its MAC first (docs/adr/0003-identity.md).
  */
 import { randomBytes } from "node:crypto";
-import { isLinkLocal, type Mac, macOfEui64, readDuid } from "@netboot6/codec";
+import { formatPrefix, isLinkLocal, type Mac, macOfEui64, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { type Evidence, isPlaceholderUuid, type Machine } from "./machine.ts";
 
@@ -117,6 +117,16 @@ export class Machines {
   /** What the configuration says of a machine. */
   config(id: string): MachineConfig | undefined {
     return this.#configured.get(id);
+  }
+
+  /** Addresses and prefixes (with their length) that the configuration keeps, and whose they are. */
+  reservations(): Map<string, string> {
+    const reserved = new Map<string, string>();
+    for (const [id, { address, prefix }] of this.#configured) {
+      if (address !== null) reserved.set(address, id);
+      if (prefix !== null) reserved.set(formatPrefix(prefix), id);
+    }
+    return reserved;
   }
 
   /** Whether the configuration names a machine by this MAC. */

@@ -5,7 +5,7 @@ import { templateValues } from "@netboot6/boot";
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
 import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, Question } from "@netboot6/events";
-import { type Lease, Leases } from "@netboot6/leases";
+import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
 
@@ -59,7 +59,7 @@ export class Registry {
   }
 
   /** As if its client had released it; undefined where the address is not bound. Rejects where it cannot be stored. */
-  async releaseLease(address: Address): Promise<Lease | undefined> {
+  async releaseLease(address: string): Promise<Lease | undefined> {
     const lease = this.leases.byAddress(address);
     if (lease?.state !== "bound") return undefined;
     const released = this.leases.release(lease);
@@ -179,7 +179,8 @@ export class Registry {
   }
 
   #addressOf(machine: Machine, network: Network): Address | null {
-    return this.leases.ofMachine(machine.id).find((lease) => lease.network === network.name && lease.state === "bound")?.address ?? null;
+    const leases = this.leases.ofMachine(machine.id);
+    return leases.find((lease) => lease.network === network.name && lease.state === "bound" && !isPrefix(lease.address))?.address ?? null;
   }
 
   #profileOf(machine: string | null, network: Network | null): { name: string; profile: Profile; why: string } {
@@ -202,8 +203,6 @@ export class Registry {
       const leases = this.leases.rename(from, machine.id);
       this.#store.later([forgottenChange(from), machineChange(machine), ...leases.map(leaseChange)]);
     }
-    const reserved = new Map<Address, string>();
-    for (const [id, config] of this.machines.configured()) if (config.address !== null) reserved.set(config.address, id);
-    this.leases.reserve(reserved);
+    this.leases.reserve(this.machines.reservations());
   }
 }

@@ -5,10 +5,12 @@ import { type ClientServerMessage, readU16 } from "./message.ts";
 import {
   decodeIa,
   decodeIaAddress,
+  decodeIaPrefix,
   decodeU16List,
   decodeUserClasses,
   decodeVendorClass,
   type IaAddress,
+  type IaPrefix,
   type VendorClass,
 } from "./options.ts";
 
@@ -19,12 +21,19 @@ export interface ClientIa {
   readonly addresses: readonly IaAddress[];
 }
 
+export interface ClientPrefixIa {
+  readonly iaid: number;
+  readonly t1: number;
+  readonly t2: number;
+  /** `::/56` asks for a length alone (RFC 8168 §2). */
+  readonly prefixes: readonly IaPrefix[];
+}
+
 export interface ClientFacts {
   readonly clientId: Uint8Array | null;
   readonly serverId: Uint8Array | null;
   readonly iaNas: readonly ClientIa[];
-  /** IAIDs of the IA_PDs: prefixes it asks for. */
-  readonly iaPds: readonly number[];
+  readonly iaPds: readonly ClientPrefixIa[];
   /** Null where it sent no Option Request. */
   readonly requested: ReadonlySet<number> | null;
   /** hundredths of a second, RFC 9915 §21.9 */
@@ -49,7 +58,7 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
   let vendorClass: VendorClass | null = null;
   let architectures: number[] = [];
   const iaNas: ClientIa[] = [];
-  const iaPds: number[] = [];
+  const iaPds: ClientPrefixIa[] = [];
 
   for (const { code, data } of message.options) {
     switch (code) {
@@ -75,7 +84,14 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
       case OptionCode.iaPd: {
         const ia = decodeIa(data);
         if (!ia.ok) return ia;
-        iaPds.push(ia.value.iaid);
+        const prefixes: IaPrefix[] = [];
+        for (const option of ia.value.options) {
+          if (option.code !== OptionCode.iaPrefix) continue;
+          const prefix = decodeIaPrefix(option.data);
+          if (!prefix.ok) return prefix;
+          prefixes.push(prefix.value);
+        }
+        iaPds.push({ iaid: ia.value.iaid, t1: ia.value.t1, t2: ia.value.t2, prefixes });
         break;
       }
       case OptionCode.optionRequest: {

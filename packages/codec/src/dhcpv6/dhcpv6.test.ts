@@ -49,6 +49,8 @@ test("options with structure survive their round trip", () => {
         valid: t2,
         options: inner,
       });
+      const prefix = { prefix: value, length: iaid % 129, preferred: t1, valid: t2, options: inner };
+      same(ok(o.decodeIaPrefix(o.encodeIaPrefix(prefix))), prefix);
     }),
   );
   fc.assert(
@@ -124,6 +126,9 @@ test("malformed options are refused: their RFC's least lengths", () => {
   for (const [hex, why] of [
     ["0003000b0000000000000000000000", /12 are the least/],
     ["0003001f0000000000000000000000000005000f000000000000000000000000000000", /24 are the least/],
+    ["0019000b0000000000000000000000", /12 are the least/],
+    [`00190028${"00".repeat(12)}001a0018${"00".repeat(24)}`, /25 are the least/],
+    [`00190029${"00".repeat(12)}001a0019${"00".repeat(8)}81${"00".repeat(16)}`, /length of 129/],
     ["0001000100", /DUID of 1/],
     ["000600030017ff", /option request/],
     ["0008000100", /elapsed time/],

@@ -53,6 +53,41 @@ export function encodeIaAddress(value: IaAddress): Uint8Array {
   return bytes;
 }
 
+/** IA Prefix (RFC 9915 §21.22). Lifetimes in seconds. */
+export interface IaPrefix {
+  /** As it was sent, bits beyond `length` too. */
+  readonly prefix: Address;
+  /** 0..128 */
+  readonly length: number;
+  readonly preferred: number;
+  readonly valid: number;
+  readonly options: readonly Option[];
+}
+
+export function decodeIaPrefix(data: Uint8Array): Decoded<IaPrefix> {
+  if (data.length < 25) return undecodable(`an IA Prefix of ${data.length} bytes; 25 are the least (RFC 9915 §21.22)`);
+  const length = data[8] as number;
+  if (length > 128) return undecodable(`an IA Prefix with a length of ${length}`);
+  const options = decodeOptions(data.subarray(25));
+  if (!options.ok) return undecodable(`inside an IA Prefix: ${options.why}`);
+  return decoded({
+    prefix: formatAddress(data, 9),
+    length,
+    preferred: readU32(data, 0),
+    valid: readU32(data, 4),
+    options: options.value,
+  });
+}
+
+export function encodeIaPrefix(value: IaPrefix): Uint8Array {
+  const bytes = encodeOptions(value.options, 25);
+  writeU32(bytes, 0, value.preferred);
+  writeU32(bytes, 4, value.valid);
+  bytes[8] = value.length;
+  bytes.set(addressBytes(value.prefix), 9);
+  return bytes;
+}
+
 /** Status Code (RFC 9915 §21.13). */
 export function encodeStatus(code: number, text: string): Uint8Array {
   const message = Buffer.from(text, "utf8");
@@ -188,4 +223,5 @@ export function u32Option(code: number, value: number): Option {
 }
 
 export const iaAddressOption = (value: IaAddress): Option => ({ code: OptionCode.iaAddress, data: encodeIaAddress(value) });
+export const iaPrefixOption = (value: IaPrefix): Option => ({ code: OptionCode.iaPrefix, data: encodeIaPrefix(value) });
 export const statusOption = (code: number, text: string): Option => ({ code: OptionCode.statusCode, data: encodeStatus(code, text) });

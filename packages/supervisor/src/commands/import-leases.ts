@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type Address, type Prefix, prefixContains } from "@netboot6/codec";
-import { type Appliance, readHost, resolveNetworks } from "@netboot6/config";
-import { type KeaLease, type KeaLeases, type Lease, readKeaLeases } from "@netboot6/leases";
+import { type Appliance, type DhcpConfig, readHost, resolveNetworks } from "@netboot6/config";
+import { isDelegated, isPrefix, type KeaLease, type KeaLeases, type Lease, readKeaLeases } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
 import { StoreInUseError } from "@netboot6/store";
 import { Registry } from "../registry.ts";
@@ -46,7 +46,7 @@ async function importInto(
     const taken: Lease[] = [];
     const machines = new Map<string, Machine>();
     for (const lease of leases) {
-      const network = networks.find(({ prefix }) => prefixContains(prefix, lease.address));
+      const network = networks.find((each) => serves(each, lease.address));
       const why = refusal(lease, network, registry, now);
       const identified = why === null ? registry.machines.identify(lease, now * 1000) : null;
       if (!network || !identified) {
@@ -72,9 +72,14 @@ interface KnownNetwork {
   readonly name: string;
   readonly prefix: Prefix;
   readonly address: Address | null;
+  readonly delegate: DhcpConfig["delegate"];
 }
 
+const serves = ({ prefix, delegate }: KnownNetwork, leased: string): boolean =>
+  isPrefix(leased) ? isDelegated(delegate, leased) : prefixContains(prefix, leased);
+
 function refusal({ address }: KeaLease, network: KnownNetwork | undefined, registry: Registry, now: number): string | null {
+  if (!network && isPrefix(address)) return "delegated by no network of the configuration";
   if (!network) return "in no network of the configuration, as far as this host knows their prefixes";
   if (address === network.address) return "our own address";
   const lease = registry.leases.byAddress(address);
@@ -85,7 +90,7 @@ function refusal({ address }: KeaLease, network: KnownNetwork | undefined, regis
 function knownNetworks(appliance: Appliance): KnownNetwork[] {
   const resolved = new Map(resolveNetworks(appliance, readHost()).networks.map((network) => [network.name, network]));
   return appliance.networks.flatMap((config) => {
-    const { name, prefix, address } = resolved.get(config.name) ?? config;
-    return prefix ? [{ name, prefix, address }] : [];
+    const { name, prefix, address, dhcp } = resolved.get(config.name) ?? config;
+    return prefix ? [{ name, prefix, address, delegate: dhcp?.delegate ?? null }] : [];
   });
 }

@@ -1,4 +1,4 @@
-import { type Address, addressToBigInt, canonicalAddress } from "@netboot6/codec";
+import { addressToBigInt, canonicalAddress, formatPrefix, parsePrefix } from "@netboot6/codec";
 import type { ConsoleConfig } from "@netboot6/config";
 import type { Lease } from "@netboot6/leases";
 import { readStored, StoreInUseError } from "@netboot6/store";
@@ -21,7 +21,7 @@ export async function listLeases(options: { config: string; json?: true }): Prom
     return 1;
   }
   const sorted = leases
-    .map((lease) => ({ lease, value: addressToBigInt(lease.address) }))
+    .map((lease) => ({ lease, value: addressToBigInt(lease.address.replace(/\/.*/, "")) }))
     .sort((a, b) => (a.value < b.value ? -1 : 1))
     .map(({ lease }) => lease);
   const now = Math.floor(Date.now() / 1000);
@@ -49,11 +49,17 @@ function endsIn({ state, since, validUntil }: Lease, now: number): string {
     .join(" ");
 }
 
+/** An address, or a delegated prefix, as leases are listed. */
+function readLeased(text: string): string | null {
+  const prefix = parsePrefix(text);
+  return prefix ? formatPrefix(prefix) : canonicalAddress(text);
+}
+
 /** Ends a lease; the exit code. */
 export async function releaseLease(text: string, file: string): Promise<number> {
-  const address = canonicalAddress(text);
+  const address = readLeased(text);
   if (address === null) {
-    console.error(`netboot6: ${text} is no IPv6 address`);
+    console.error(`netboot6: ${text} is no IPv6 address or prefix`);
     return 2;
   }
   const appliance = await readConfiguration(file);
@@ -76,9 +82,9 @@ export async function releaseLease(text: string, file: string): Promise<number> 
 }
 
 /** The running appliance owns its leases. Null, or why not. */
-async function releaseByApi(address: Address, config: ConsoleConfig | null): Promise<string | null> {
+async function releaseByApi(address: string, config: ConsoleConfig | null): Promise<string | null> {
   if (!config) return "the appliance runs without a console, through which it would be told: stop it first, or turn the console on";
-  const url = `http://[${config.host === "::" ? "::1" : config.host}]:${config.port}/api/v1/leases/${address}`;
+  const url = `http://[${config.host === "::" ? "::1" : config.host}]:${config.port}/api/v1/leases/${encodeURIComponent(address)}`;
   try {
     const headers = config.token === null ? {} : { authorization: `Bearer ${config.token}` };
     const response = await fetch(url, { method: "DELETE", headers, signal: AbortSignal.timeout(API_DEADLINE_MS) });

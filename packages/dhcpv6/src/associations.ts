@@ -1,0 +1,196 @@
+/** What becomes of each IA of a message (RFC 9915 §18.3): IA_NA and IA_PD by the same rules, but for what the RFC tells apart. */
+import {
+  type Address,
+  encodeIa,
+  formatPrefix,
+  iaAddressOption,
+  iaPrefixOption,
+  MessageType,
+  type Option,
+  OptionCode,
+  prefixContains,
+  Status,
+  statusOption,
+} from "@netboot6/codec";
+import type { Network } from "@netboot6/config";
+import { isDelegated, type Lease, type LeaseRequest, prefixText } from "@netboot6/leases";
+import type { Asked, ServerState } from "./server.ts";
+
+/** One IA's part of an answer. */
+export interface IaAnswer {
+  readonly option: Option;
+  readonly kind: Kind;
+  /** What it has from now on: an address, or a prefix with its length. */
+  readonly given: string | null;
+  readonly leases: readonly Lease[];
+  readonly why: string;
+}
+
+type Kind = LeaseRequest["kind"];
+
+/** An IA of either kind. */
+interface Ia {
+  readonly kind: Kind;
+  readonly iaid: number;
+  /** What it names: addresses, or prefixes with their length. */
+  readonly asks: readonly string[];
+  /** The length of a prefix without its bits: `::/56` (RFC 8168). */
+  readonly lengthHint: number | null;
+}
+
+function readIas({ facts }: Asked): Ia[] {
+  const ias: Ia[] = [];
+  for (const { iaid, addresses } of facts.iaNas) {
+    const asks: string[] = [];
+    for (const { address } of addresses) asks.push(address);
+    ias.push({ kind: "address", iaid, asks, lengthHint: null });
+  }
+  for (const { iaid, prefixes } of facts.iaPds) {
+    const asks: string[] = [];
+    let lengthHint: number | null = null;
+    for (const { prefix, length } of prefixes) {
+      if (prefix !== "::") asks.push(prefixText(prefix, length));
+      else if (length > 0) lengthHint = length;
+    }
+    ias.push({ kind: "prefix", iaid, asks, lengthHint });
+  }
+  return ias;
+}
+
+/** Solicit and Request: an address or prefix for each IA; stored only where `commit` says so. */
+export function assign(state: ServerState, asked: Asked, commit: boolean): IaAnswer[] {
+  const taken = new Set<string>();
+  return readIas(asked).map((ia): IaAnswer => {
+    // RFC 9915 §18.3.2: what cannot be on this link is told so, and nothing else is given in its place. Prefixes are on no link.
+    const checked = ia.kind === "address" && commit && !asked.facts.rapidCommit;
+    const wrong = checked ? ia.asks.find((address) => !prefixContains(asked.network.prefix, address)) : undefined;
+    if (wrong !== undefined) return refused(ia, Status.notOnLink, `${wrong} is not on network ${asked.network.name}`);
+    const request = requestFor(state, asked, ia, taken);
+    const chosen = state.leases.choose(request);
+    if (chosen.address === null) return refused(ia, ia.kind === "prefix" ? Status.noPrefixAvail : Status.noAddrsAvail, chosen.why);
+    taken.add(chosen.address);
+    const superseded = chosen.supersedes ? `; takes it over from DUID ${chosen.supersedes.duid} IAID ${hex(chosen.supersedes.iaid)}` : "";
+    const why = `${chosen.address}: ${chosen.why}${superseded}${lengthRefusal(ia, chosen.address)}`;
+    if (!commit) {
+      state.leases.offer(chosen.address, request.machine, asked.now);
+      return granted(asked, ia, chosen.address, [], why);
+    }
+    const leases = state.leases.bind(chosen.address, request, asked.dhcp.lifetimes.valid);
+    return granted(asked, ia, chosen.address, leases, why);
+  });
+}
+
+/** Renew and Rebind, RFC 9915 §18.3.4, §18.3.5. */
+export function extend(state: ServerState, asked: Asked): IaAnswer[] {
+  const taken = new Set<string>();
+  return readIas(asked).map((ia): IaAnswer => {
+    const bound = state.leases.byBinding(ia.kind, asked.network.name, asked.duid, ia.iaid);
+    if (!bound && ia.asks.length === 0 && asked.message.type === MessageType.renew)
+      return refused(ia, Status.noBinding, "no binding for this IA");
+    const request = requestFor(state, asked, ia, taken);
+    const chosen = state.leases.choose(request);
+    // What another identity of the machine took over since, or another machine has: told to drop it.
+    const lost = ia.asks.filter((ask) => ask !== chosen.address);
+    if (chosen.address === null) return lost.length > 0 ? revoked(ia, lost, chosen.why) : refused(ia, Status.noBinding, chosen.why);
+    taken.add(chosen.address);
+    const leases = state.leases.bind(chosen.address, request, asked.dhcp.lifetimes.valid);
+    const why = `${chosen.address}: ${chosen.why}${lost.length > 0 ? `; ${lost.join(", ")} is not its own` : ""}`;
+    return granted(asked, ia, chosen.address, leases, why, lost);
+  });
+}
+
+/** Release and Decline, RFC 9915 §18.3.7, §18.3.8. A prefix cannot be declined (§18.2.8): it stays as it is. */
+export function giveBack(state: ServerState, asked: Asked): IaAnswer[] {
+  const declined = asked.message.type === MessageType.decline;
+  const answers: IaAnswer[] = [];
+  for (const ia of readIas(asked)) {
+    if (declined && ia.kind === "prefix") continue;
+    const leases: Lease[] = [];
+    for (const ask of ia.asks) {
+      const lease = state.leases.byAddress(ask);
+      if (!lease || lease.duid !== asked.duid || lease.iaid !== ia.iaid || lease.state !== "bound") continue;
+      leases.push(declined ? state.leases.decline(lease, asked.now) : state.leases.release(lease));
+    }
+    if (leases.length === 0) answers.push(refused(ia, Status.noBinding, "no binding for this IA"));
+    else answers.push({ ...empty(ia, []), leases, why: leases.map(({ address, state: how }) => `${address}: ${how}`).join(", ") });
+  }
+  return answers;
+}
+
+/** What an IA of the message asks of the leases. */
+function requestFor(state: ServerState, asked: Asked, { kind, iaid, asks }: Ia, taken: ReadonlySet<string>): LeaseRequest {
+  const { machine, mac } = asked.identified;
+  return {
+    kind,
+    network: asked.network,
+    machine: machine.id,
+    mac,
+    duid: asked.duid,
+    iaid,
+    bootClient: asked.bootClient,
+    reserved: reservedFor(state, kind, machine.id, asked.network),
+    hints: asks,
+    taken,
+    now: asked.now,
+  };
+}
+
+/** What the configuration keeps for the machine on this network. A prefix that no network delegates is its own on each of them. */
+function reservedFor(state: ServerState, kind: Kind, machine: string, network: Network): string | null {
+  const config = state.machines.config(machine);
+  if (kind === "address") return config?.address && prefixContains(network.prefix, config.address) ? config.address : null;
+  if (!config?.prefix) return null;
+  const prefix = formatPrefix(config.prefix);
+  const delegating = state.networks.find(({ dhcp }) => isDelegated(dhcp?.delegate, prefix));
+  return delegating === undefined || delegating.name === network.name ? prefix : null;
+}
+
+/** RFC 8168 §3.2: another length than the one asked for may be given. */
+function lengthRefusal({ asks, lengthHint }: Ia, given: string): string {
+  const length = lengthHint ?? (asks[0]?.includes("/") ? Number(asks[0].slice(asks[0].indexOf("/") + 1)) : null);
+  return length === null || given.endsWith(`/${length}`) ? "" : `; it asked for a /${length}, and that is not delegated here`;
+}
+
+function granted(
+  { dhcp: { lifetimes } }: Asked,
+  ia: Ia,
+  given: string,
+  leases: readonly Lease[],
+  why: string,
+  lost: readonly string[] = [],
+): IaAnswer {
+  const { renew: t1, rebind: t2, preferred, valid } = lifetimes;
+  const options = [leasedOption(given, preferred, valid)];
+  for (const gone of lost) options.push(leasedOption(gone, 0, 0));
+  return { option: iaOption(ia, t1, t2, options), kind: ia.kind, given, leases, why };
+}
+
+const refused = (ia: Ia, status: number, why: string): IaAnswer => ({ ...empty(ia, [statusOption(status, why)]), leases: [], why });
+
+const revoked = (ia: Ia, lost: readonly string[], why: string): IaAnswer => ({
+  ...empty(
+    ia,
+    lost.map((gone) => leasedOption(gone, 0, 0)),
+  ),
+  leases: [],
+  why,
+});
+
+const empty = (ia: Ia, options: readonly Option[]): Pick<IaAnswer, "option" | "kind" | "given"> => ({
+  option: iaOption(ia, 0, 0, options),
+  kind: ia.kind,
+  given: null,
+});
+
+const iaOption = ({ kind, iaid }: Ia, t1: number, t2: number, options: readonly Option[]): Option => ({
+  code: kind === "prefix" ? OptionCode.iaPd : OptionCode.iaNa,
+  data: encodeIa({ iaid, t1, t2, options }),
+});
+
+function leasedOption(leased: Address, preferred: number, valid: number): Option {
+  const slash = leased.indexOf("/");
+  if (slash < 0) return iaAddressOption({ address: leased, preferred, valid, options: [] });
+  return iaPrefixOption({ prefix: leased.slice(0, slash), length: Number(leased.slice(slash + 1)), preferred, valid, options: [] });
+}
+
+const hex = (iaid: number): string => iaid.toString(16).padStart(8, "0");
