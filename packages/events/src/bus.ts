@@ -15,10 +15,13 @@ export class EventBus {
     this.#now = now;
   }
 
+  /** Takes the body over: it becomes the event. */
   readonly emit = (body: EventBody): void => {
-    const plain = plainEvent(body);
-    const known = "client" in plain && plain.machine === undefined ? { ...plain, ...this.#whoIs(plain) } : plain;
-    const event: BootEvent = { seq: ++this.#seq, at: this.#now(), ...known };
+    const event = body as { -readonly [Key in keyof Asker]: Asker[Key] } & Writable<BootEvent>;
+    if (!body.type.startsWith("appliance.")) makePlain(event as unknown as Record<string, unknown>);
+    event.seq = ++this.#seq;
+    event.at = this.#now();
+    if (event.client !== undefined && event.machine === undefined) Object.assign(event, this.#whoIs(event));
     for (const reader of this.#readers) reader(event);
   };
 
@@ -29,31 +32,30 @@ export class EventBus {
   }
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 const MAX_TEXT = 512;
+const NOT_PLAIN = /[^ -~]/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 /**
- * The event with its texts short and printable. File names, user agents and classes are whatever came over the wire: a reader's
+ * Makes the event's texts short and printable. File names, user agents and classes are whatever came over the wire: a reader's
  * memory must hold them, and an operator's terminal must not obey them. What the appliance says of itself has lines of its own.
  */
-function plainEvent(body: EventBody): EventBody {
-  if (body.type.startsWith("appliance.")) return body;
-  let changed: Record<string, unknown> | null = null;
-  for (const [key, value] of Object.entries(body) as [string, unknown][]) {
-    const plain = typeof value === "string" ? plainText(value) : Array.isArray(value) ? plainTexts(value) : value;
-    if (plain === value) continue;
-    changed ??= { ...body };
-    changed[key] = plain;
+function makePlain(event: Record<string, unknown>): void {
+  for (const key in event) {
+    const value = event[key];
+    if (typeof value === "string") {
+      if (!isPlain(value)) event[key] = plainText(value);
+    } else if (Array.isArray(value) && !value.every(isPlain)) event[key] = value.map(plainText);
   }
-  return (changed as EventBody | null) ?? body;
 }
 
-function plainText(text: string): string {
-  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+/** Most texts are: the exact expression is slower by far. */
+const isPlain = (value: unknown): boolean => typeof value !== "string" || (value.length <= MAX_TEXT && !NOT_PLAIN.test(value));
+
+function plainText<T>(value: T): T | string {
+  if (typeof value !== "string") return value;
+  const short = value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
   return short.replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
-function plainTexts(values: readonly unknown[]): readonly unknown[] {
-  const plain = values.map((value) => (typeof value === "string" ? plainText(value) : value));
-  return plain.every((value, i) => value === values[i]) ? values : plain;
 }

@@ -17,6 +17,9 @@ export function levelOf(event: EventBody): Level | null {
     case "wire.dropped":
     case "machine.learned":
       return "debug";
+    case "dhcpv6.answered":
+      // What was leased to a system is told; what it was only offered is not.
+      return event.answer === "Advertise" && event.clientKind === "system" ? "debug" : "info";
     case "ra.sent":
       return event.why === "periodic" || event.why === "solicited" ? "debug" : "info";
     case "http.finished":

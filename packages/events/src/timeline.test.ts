@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventBus } from "./bus.ts";
-import { Timelines } from "./timeline.ts";
+import { type Stage, Timelines } from "./timeline.ts";
 import type { EventBody } from "./types.ts";
 
 /** A stream with one reader, and a clock that moves a second with each event. */
@@ -88,14 +88,26 @@ test("a file that is missing fails its stage, and progress is seen while it load
   const { timelines, emit } = stream();
   for (const event of BOOT.slice(0, 7)) emit(event);
   emit(got("/d/linux", "iPXE/1", 404));
-  const failed = timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  const newest = (): Stage | undefined => timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  const failed = newest();
   assert.equal(failed?.name, "kernel");
   assert.match(failed?.failed ?? "", /\/d\/linux: 404/);
   emit(got("/d/linux", "iPXE/1"));
-  assert.equal(failed?.failed, null, "and is mended by a later one");
+  assert.equal(newest()?.failed, null, "and is mended by a later one");
   for (const event of BOOT.slice(9, 11)) emit(event);
-  const loading = timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  const loading = newest();
   assert.deepEqual([loading?.name, loading?.sent, loading?.size, loading?.endedAt], ["initrd", 4, 10, null]);
+});
+
+test("what a client repeats is one entry with its count", () => {
+  const { timelines, emit } = stream();
+  for (let i = 0; i < 1000; i++) emit(dhcp("Renew", "Reply", "system"));
+  emit(dhcp("Release", "Reply", "system"));
+  const entries = timelines.get("node-01")?.boots[0]?.entries.map(({ at, text, count }) => [at, text, count]);
+  assert.deepEqual(entries, [
+    [1_000_000, "DHCPv6 Renew (system) answered with Reply", 1000],
+    [1_001_000, "DHCPv6 Release (system) answered with Reply", 1],
+  ]);
 });
 
 test("it is bounded: five boots, 200 entries each", () => {

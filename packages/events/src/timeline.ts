@@ -21,79 +21,149 @@ export interface Stage {
   readonly name: StageName;
   readonly startedAt: number;
   /** Null while it is under way. */
-  endedAt: number | null;
+  readonly endedAt: number | null;
   /** The newest of what happened in it, in words. */
-  detail: string;
+  readonly detail: string;
   /** Downloads: bytes sent so far and their size. */
-  sent: number;
-  size: number;
+  readonly sent: number;
+  readonly size: number;
   /** How often what it asks for was asked. */
-  attempts: number;
+  readonly attempts: number;
   /** Why it failed; null where it did not. */
-  failed: string | null;
+  readonly failed: string | null;
+}
+
+export interface Entry {
+  /** The newest time. */
+  readonly at: number;
+  readonly type: string;
+  readonly text: string;
+  readonly why?: readonly string[];
+  /** How often it happened one after another. */
+  readonly count: number;
 }
 
 export interface Boot {
   readonly startedAt: number;
-  readonly stages: Stage[];
+  readonly stages: readonly Stage[];
   /** What happened, the newest last. */
-  readonly entries: { readonly at: number; readonly type: string; readonly text: string; readonly why?: readonly string[] }[];
+  readonly entries: readonly Entry[];
 }
 
 export interface MachineTimeline {
   readonly machine: string;
   /** The newest last. */
-  readonly boots: Boot[];
+  readonly boots: readonly Boot[];
+}
+
+/** A stage as it is kept: events as they came, put into words only when somebody looks. */
+interface StageRecord {
+  readonly name: StageName;
+  readonly startedAt: number;
+  endedAt: number | null;
+  last: BootEvent;
+  sent: number;
+  size: number;
+  attempts: number;
+  failed: boolean;
+}
+
+interface BootRecord {
+  readonly startedAt: number;
+  readonly stages: StageRecord[];
+  readonly entries: { event: BootEvent; count: number }[];
 }
 
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
+/** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
+const MAX_ALL_ENTRIES = 200_000;
 
 const order = (name: StageName): number => STAGES.findIndex((stage) => stage.name === name);
 
 export class Timelines {
-  readonly #machines = new Map<string, MachineTimeline>();
+  /** The machine that was silent longest comes first. */
+  readonly #machines = new Map<string, BootRecord[]>();
+  #entries = 0;
 
   get(machine: string): MachineTimeline | undefined {
-    return this.#machines.get(machine);
+    const boots = this.#machines.get(machine);
+    return boots && { machine, boots: boots.map(bootOf) };
   }
 
-  all(): IterableIterator<MachineTimeline> {
-    return this.#machines.values();
+  /** How far its newest boot has come; null where it has not begun one. */
+  stage(machine: string): StageName | null {
+    return this.#machines.get(machine)?.at(-1)?.stages.at(-1)?.name ?? null;
   }
 
   /** A reader for the bus. */
   readonly read = (event: BootEvent): void => {
     const machine = "machine" in event ? event.machine : undefined;
     if (machine === undefined || machine === "") return;
-    const boot = this.#bootOf(machine, event);
-    if (!event.type.endsWith(".progress") && !event.type.endsWith(".started")) {
-      const why = "why" in event && Array.isArray(event.why) ? { why: event.why as readonly string[] } : {};
-      boot.entries.push({ at: event.at, type: event.type, text: describe(event), ...why });
-      if (boot.entries.length > MAX_ENTRIES) boot.entries.shift();
-    }
+    const boot = this.#bootFor(machine, event);
+    if (isEntry(event)) this.#add(boot, event);
     advance(boot, event);
   };
 
-  #bootOf(machine: string, event: BootEvent): Boot {
-    let timeline = this.#machines.get(machine);
-    if (!timeline) {
-      timeline = { machine, boots: [] };
-      this.#machines.set(machine, timeline);
-      if (this.#machines.size > MAX_MACHINES) this.#machines.delete(this.#machines.keys().next().value as string);
+  #add({ entries }: BootRecord, event: BootEvent): void {
+    const last = entries.at(-1);
+    if (last && isAgain(last.event, event)) {
+      last.event = event;
+      last.count++;
+      return;
     }
-    const last = timeline.boots.at(-1);
+    entries.push({ event, count: 1 });
+    if (entries.length > MAX_ENTRIES) entries.shift();
+    else if (++this.#entries > MAX_ALL_ENTRIES) this.#dropOldest();
+  }
+
+  #bootFor(machine: string, event: BootEvent): BootRecord {
+    const boots = this.#machines.get(machine) ?? [];
+    this.#machines.delete(machine);
+    this.#machines.set(machine, boots);
+    if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
+    const last = boots.at(-1);
     if (last && !beginsBoot(last, event)) return last;
-    const boot: Boot = { startedAt: event.at, stages: [], entries: [] };
-    timeline.boots.push(boot);
-    if (timeline.boots.length > MAX_BOOTS) timeline.boots.shift();
+    const boot: BootRecord = { startedAt: event.at, stages: [], entries: [] };
+    boots.push(boot);
+    if (boots.length > MAX_BOOTS) this.#entries -= boots.shift()?.entries.length ?? 0;
     return boot;
+  }
+
+  #dropOldest(): void {
+    const [oldest, boots] = this.#machines.entries().next().value as [string, BootRecord[]];
+    for (const { entries } of boots) this.#entries -= entries.length;
+    this.#machines.delete(oldest);
   }
 }
 
+const isEntry = ({ type }: BootEvent): boolean =>
+  type !== "http.started" && type !== "tftp.started" && type !== "http.progress" && type !== "tftp.progress";
+
+/** A repetition, of which the newest tells all. */
+const isAgain = (a: BootEvent, b: BootEvent): boolean =>
+  a.type === "dhcpv6.answered" &&
+  b.type === "dhcpv6.answered" &&
+  a.message === b.message &&
+  a.answer === b.answer &&
+  a.clientKind === b.clientKind &&
+  a.duid === b.duid;
+
+const bootOf = ({ startedAt, stages, entries }: BootRecord): Boot => ({
+  startedAt,
+  stages: stages.map(({ last, failed, ...stage }) => ({ ...stage, detail: describe(last), failed: failed ? describe(last) : null })),
+  entries: entries.map(({ event, count }) => ({
+    at: event.at,
+    type: event.type,
+    text: describe(event),
+    ...("why" in event && Array.isArray(event.why) ? { why: event.why as readonly string[] } : {}),
+    count,
+  })),
+});
+
 /** Firmware solicits only after a reset; iPXE from a ROM begins a boot where the last one had come past its script. */
-function beginsBoot(last: Boot, event: BootEvent): boolean {
+function beginsBoot(last: BootRecord, event: BootEvent): boolean {
   if (event.type !== "dhcpv6.answered") return false;
   const come = last.stages.at(-1);
   if (!come) return false;
@@ -102,7 +172,7 @@ function beginsBoot(last: Boot, event: BootEvent): boolean {
 }
 
 /** Which stage an event belongs to; null: none of its own. */
-function stageOf(boot: Boot, event: BootEvent): StageName | null {
+function stageOf(boot: BootRecord, event: BootEvent): StageName | null {
   const come = boot.stages.at(-1)?.name ?? null;
   switch (event.type) {
     case "dhcpv6.answered":
@@ -125,13 +195,15 @@ function stageOf(boot: Boot, event: BootEvent): StageName | null {
   }
 }
 
-function fileStage(boot: Boot, event: Extract<BootEvent, { path: string; sent?: number }>, come: StageName | null): StageName | null {
+function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; sent?: number }>, come: StageName | null): StageName | null {
   const { path } = event;
   if (event.type === "http.finished" && event.method === "HEAD") return null;
   if (path.endsWith(".ipxe")) return scriptStage(path);
   if (/\.(efi|lkrn|k?k?pxe)$/.test(path)) return "program";
   if (path.startsWith("/done/")) return null;
-  const known = boot.stages.find((stage) => (stage.name === "kernel" || stage.name === "initrd") && stage.detail.includes(path));
+  const known = boot.stages.find(
+    (stage) => (stage.name === "kernel" || stage.name === "initrd") && "path" in stage.last && stage.last.path === path,
+  );
   if (known) return known.name;
   if (come === "script" || come === "ipxe") return "kernel";
   if (come === "kernel" || come === "initrd") return isInstaller(event) ? "installer" : "initrd";
@@ -143,7 +215,7 @@ const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe"
 
 const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPXE|UefiHttpBoot|GRUB/.test(event.userAgent);
 
-function advance(boot: Boot, event: BootEvent): void {
+function advance(boot: BootRecord, event: BootEvent): void {
   const name = stageOf(boot, event);
   if (name === null) return;
   let stage = boot.stages.find((candidate) => candidate.name === name);
@@ -151,10 +223,10 @@ function advance(boot: Boot, event: BootEvent): void {
     const last = boot.stages.at(-1);
     if (last && last.endedAt === null) last.endedAt = event.at;
     const startedAt = event.type === "http.finished" || event.type === "tftp.finished" ? event.at - event.seconds * 1000 : event.at;
-    stage = { name, startedAt, endedAt: null, detail: "", sent: 0, size: 0, attempts: 0, failed: null };
+    stage = { name, startedAt, endedAt: null, last: event, sent: 0, size: 0, attempts: 0, failed: false };
     boot.stages.push(stage);
   }
-  stage.detail = describe(event);
+  stage.last = event;
   switch (event.type) {
     case "http.started":
     case "http.progress":
@@ -169,7 +241,7 @@ function advance(boot: Boot, event: BootEvent): void {
       stage.sent = event.sent;
       stage.size = event.size;
       const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";
-      stage.failed = good ? null : stage.detail;
+      stage.failed = !good;
       if (good) stage.endedAt = event.at;
       break;
     }

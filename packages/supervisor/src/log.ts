@@ -12,7 +12,7 @@ export function openLog(config: LogConfig, site: string): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   };
-  if (!asPretty) return pino(options);
+  if (!asPretty) return pino(options, perTurn());
   return pino(
     options,
     pretty({
@@ -23,6 +23,24 @@ export function openLog(config: LogConfig, site: string): Logger {
       messageFormat: "{if machine}{machine}: {end}{msg}",
     }),
   );
+}
+
+/** The lines of one turn of the event loop are one write, so that a rack's storm is not a system call a line. */
+function perTurn(): pino.DestinationStream {
+  const out = pino.destination({ sync: true });
+  let held = "";
+  const flush = (): void => {
+    const lines = held;
+    held = "";
+    if (lines !== "") out.write(lines);
+  };
+  process.on("exit", flush);
+  return {
+    write(line) {
+      if (held === "") setImmediate(flush);
+      held += line;
+    },
+  };
 }
 
 export function logEvent(log: Logger, event: BootEvent): void {
