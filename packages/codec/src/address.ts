@@ -14,6 +14,8 @@ export interface Prefix {
   readonly length: number;
   readonly first: bigint;
   readonly last: bigint;
+  /** The 16 bytes of `address`. */
+  readonly bytes: Uint8Array;
 }
 
 const ALL_ONES = (1n << 128n) - 1n;
@@ -116,8 +118,7 @@ export function formatAddress(bytes: Uint8Array, offset = 0): Address {
       text += "::";
       i += bestLength - 1;
     } else {
-      if (text !== "" && !text.endsWith(":")) text += ":";
-      text += HEX[groups[i] as number];
+      text += i === 0 || i === bestStart + bestLength ? HEX[groups[i] as number] : `:${HEX[groups[i] as number]}`;
     }
   }
   return text;
@@ -157,7 +158,8 @@ export function bigIntToAddress(value: bigint): Address {
 export function prefixOf(address: Address, length: number): Prefix {
   const host = (1n << BigInt(128 - length)) - 1n;
   const first = addressToBigInt(address) & (ALL_ONES ^ host);
-  return { address: bigIntToAddress(first), length, first, last: first | host };
+  const network = bigIntToAddress(first);
+  return { address: network, length, first, last: first | host, bytes: addressBytes(network) };
 }
 
 /** Reads `2001:db8::/32`. Null where it is no prefix, or has bits set beyond its length. */
@@ -174,9 +176,12 @@ export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
-export function prefixContains(prefix: Prefix, address: Address): boolean {
-  const value = addressToBigInt(address);
-  return value >= prefix.first && value <= prefix.last;
+export function prefixContains({ length, bytes }: Prefix, address: Address): boolean {
+  const other = addressBytes(address);
+  const whole = length >> 3;
+  for (let i = 0; i < whole; i++) if (bytes[i] !== other[i]) return false;
+  const rest = length & 7;
+  return rest === 0 || ((bytes[whole] as number) ^ (other[whole] as number)) >> (8 - rest) === 0;
 }
 
 export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/.test(address);
@@ -200,21 +205,32 @@ export function formatMac(bytes: Uint8Array): Mac {
 }
 
 export function macBytes(mac: Mac): Uint8Array {
-  return Uint8Array.from(mac.split(":"), (octet) => Number.parseInt(octet, 16));
+  const bytes = new Uint8Array(6);
+  for (let i = 0; i < 6; i++) bytes[i] = Number.parseInt(mac.slice(i * 3, i * 3 + 2), 16);
+  return bytes;
 }
 
 /** The address that a machine forms from its MAC in a prefix of at most 64 bits (modified EUI-64, RFC 4291 appendix A). */
 export function eui64Address(prefix: Prefix, mac: Mac): Address {
+  const bytes = prefix.bytes.slice();
   const [a, b, c, d, e, f] = macBytes(mac) as unknown as [number, number, number, number, number, number];
-  const low = new DataView(Uint8Array.of(a ^ 2, b, c, 0xff, 0xfe, d, e, f).buffer).getBigUint64(0);
-  return bigIntToAddress(prefix.first | low);
+  const identifier = [a ^ 2, b, c, 0xff, 0xfe, d, e, f];
+  for (let i = 0; i < 8; i++) bytes[8 + i] = (bytes[8 + i] as number) | (identifier[i] as number);
+  return formatAddress(bytes);
 }
 
 /** The MAC inside an address whose interface identifier is a modified EUI-64; null where it is not one. */
 export function macOfEui64(address: Address): Mac | null {
   const bytes = addressBytes(address);
   if (bytes[11] !== 0xff || bytes[12] !== 0xfe) return null;
-  const mac = Uint8Array.of((bytes[8] as number) ^ 2, ...bytes.subarray(9, 11), ...bytes.subarray(13, 16));
+  const mac = Uint8Array.of(
+    (bytes[8] as number) ^ 2,
+    bytes[9] as number,
+    bytes[10] as number,
+    bytes[13] as number,
+    bytes[14] as number,
+    bytes[15] as number,
+  );
   return (mac[0] as number) & 1 ? null : formatMac(mac); // a group address is nobody's
 }
 
