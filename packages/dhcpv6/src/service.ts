@@ -5,7 +5,7 @@ import type { Link, Network } from "@netboot6/config";
 import type { Emit, Running } from "@netboot6/events";
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
-import { handle, type ServerState } from "./server.ts";
+import { handle, type Outcome, type ServerState } from "./server.ts";
 
 export interface Dhcpv6Edge {
   readonly emit: Emit;
@@ -18,47 +18,66 @@ export interface Dhcpv6Edge {
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Answers that wait for the disk; beyond it messages are dropped and counted. */
 const MAX_WAITING = 5_000;
+/** By then a client has given this exchange up or asked again (RFC 9915 §7.6: a Request is repeated after 1, 2, 4 s). */
+const MAX_WAIT_SECONDS = 5;
+/** `node:dgram` asks it even of literals; answering at once saves a turn of the loop for each datagram. */
+const lookup = (literal: string, _: unknown, callback: (error: null, address: string, family: 6) => void): void =>
+  callback(null, literal, 6);
 
 export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise<Running<ServerState>> {
   let current = state;
   let waiting = 0;
   const sockets = new Map<string, { readonly socket: Socket; readonly on: Listening }>();
+  /** Keys of the sockets that are bound to our link-local addresses, by interface. */
+  let linkLocals: ReadonlyMap<string, string> = new Map();
 
-  const receive = async (bytes: Buffer, from: RemoteInfo, on: Listening): Promise<void> => {
-    const [source = "", zone = null] = from.address.split("%");
-    const incoming = { bytes, source, sourcePort: from.port, interface: on.interface ?? zone, destination: on.address };
-    const outcome = handle(current, incoming, Date.now());
-    const { send } = outcome;
-    if (outcome.machines.length > 0) edge.remember(outcome.machines);
-    if (outcome.leases.length > 0) {
-      if (waiting >= MAX_WAITING) {
-        edge.emit({ type: "wire.dropped", service: "dhcpv6", why: "too many answers wait for the disk", count: 1 });
-        return;
-      }
-      waiting++;
-      try {
-        await edge.store(outcome.leases);
-      } catch (error) {
-        const why = `the lease could not be stored: ${(error as Error).message}`;
-        edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
-        return;
-      } finally {
-        waiting--;
-      }
-    }
-    // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone. It may be gone
-    // since: stopped, or reloaded.
-    const out = sockets.get(zone === null ? on.answerFrom : linkLocalKey(current.networks, zone))?.socket;
-    if (send && out) {
+  const drop = (why: string): void => edge.emit({ type: "wire.dropped", service: "dhcpv6", why, count: 1 });
+
+  const answer = ({ send, events }: Outcome, out: Socket | undefined): void => {
+    // Its socket may be gone since: stopped, or reloaded.
+    if (send && out)
       out.send(send.bytes, send.port, send.to, (error) => {
-        if (error) edge.emit({ type: "wire.dropped", service: "dhcpv6", why: `not sent to ${send.to}: ${error.message}`, count: 1 });
+        if (error) drop(`not sent to ${send.to}: ${error.message}`);
       });
+    for (const event of events) edge.emit(event);
+  };
+
+  const receive = (bytes: Buffer, from: RemoteInfo, on: Listening): void => {
+    const now = Date.now();
+    const percent = from.address.indexOf("%");
+    const source = percent < 0 ? from.address : from.address.slice(0, percent);
+    const zone = percent < 0 ? null : from.address.slice(percent + 1);
+    const incoming = { bytes, source, sourcePort: from.port, interface: on.interface ?? zone, destination: on.address };
+    const outcome = handle(current, incoming, now);
+    if (outcome.machines.length > 0) edge.remember(outcome.machines);
+    // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone.
+    const outOf = zone === null ? on.answerFrom : (linkLocals.get(zone) ?? "");
+    if (outcome.leases.length === 0) {
+      answer(outcome, sockets.get(outOf)?.socket);
+      return;
     }
-    for (const event of outcome.events) edge.emit(event);
+    if (waiting >= MAX_WAITING) {
+      drop("too many answers wait for the disk");
+      return;
+    }
+    waiting++;
+    edge.store(outcome.leases).then(
+      () => {
+        waiting--;
+        const seconds = (Date.now() - now) / 1000;
+        if (seconds <= MAX_WAIT_SECONDS) answer(outcome, sockets.get(outOf)?.socket);
+        else drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
+      },
+      (error: Error) => {
+        waiting--;
+        const why = `the lease could not be stored: ${error.message}`;
+        edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
+      },
+    );
   };
 
   const listen = async (on: Listening): Promise<Socket> => {
-    const socket = createSocket({ type: "udp6", reuseAddr: true, ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES });
+    const socket = createSocket({ type: "udp6", reuseAddr: true, ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES, lookup });
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once("error", reject);
@@ -75,7 +94,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       socket.close();
       throw new Error(`cannot listen on ${on.key}: ${(error as Error).message}`);
     }
-    socket.on("message", (bytes, from) => void receive(bytes, from, on));
+    socket.on("message", (bytes, from) => receive(bytes, from, on));
     socket.on("error", (error) => edge.emit({ type: "wire.dropped", service: "dhcpv6", why: error.message, count: 1 }));
     return socket;
   };
@@ -96,6 +115,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       socket.close();
     }
     for (const each of added) sockets.set(each.on.key, each);
+    linkLocals = new Map(networks.flatMap(({ link }) => (link ? [[link.name, keyOf(link.linkLocal, link.name)]] : [])));
   };
 
   await follow(state.networks);
@@ -129,9 +149,6 @@ interface Listening {
 }
 
 const keyOf = (address: Address, on: string | null): string => `[${address}${on === null ? "" : `%${on}`}]:${SERVER_PORT}`;
-
-const linkLocalKey = (networks: readonly Network[], on: string): string =>
-  keyOf(networks.find(({ link }) => link?.name === on)?.link?.linkLocal ?? "::", on);
 
 function listenings(networks: readonly Network[]): Listening[] {
   const result = new Map<string, Listening>();
