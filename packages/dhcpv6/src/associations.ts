@@ -84,10 +84,9 @@ export function assign(state: ServerState, asked: Asked, commit: boolean): IaAns
 export function extend(state: ServerState, asked: Asked): IaAnswer[] {
   const taken = new Set<string>();
   return readIas(asked).map((ia): IaAnswer => {
-    const bound = state.leases.byBinding(ia.kind, asked.network.name, asked.duid, ia.iaid);
-    if (!bound && ia.asks.length === 0 && asked.message.type === MessageType.renew)
-      return refused(ia, Status.noBinding, "no binding for this IA");
     const request = requestFor(state, asked, ia, taken);
+    if (ia.asks.length === 0 && asked.message.type === MessageType.renew && !state.leases.byBinding(request))
+      return refused(ia, Status.noBinding, "no binding for this IA");
     const chosen = state.leases.choose(request);
     // What another identity of the machine took over since, or another machine has: told to drop it.
     const lost = ia.asks.filter((ask) => ask !== chosen.address);

@@ -53,8 +53,11 @@ test("several IA_PDs in one message get several prefixes, beside the addresses, 
   const times = [...ias(reply(outcome)), ...pds(outcome)].map(({ t1, t2 }) => [t1, t2]);
   assert.deepEqual(times, Array(3).fill([1000, 2000]));
   // IA_NA and IA_PD number their associations apart: both IAs 1 are there.
-  assert.equal(server.state.leases.byBinding("prefix", "prov0", "00030001525400000001", 1)?.address, first?.leased[0]?.[0]);
-  assert.equal(server.state.leases.byBinding("address", "prov0", "00030001525400000001", 1)?.address, given(outcome));
+  const [network] = server.state.networks;
+  assert.ok(network);
+  const binding = { network, machine: "m-525400000001", duid: "00030001525400000001", iaid: 1 };
+  assert.equal(server.state.leases.byBinding({ kind: "prefix", ...binding })?.address, first?.leased[0]?.[0]);
+  assert.equal(server.state.leases.byBinding({ kind: "address", ...binding })?.address, given(outcome));
 });
 
 test("a hint is honoured where it is free and inside; bits beyond its length are not looked at", async () => {

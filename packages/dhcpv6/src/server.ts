@@ -10,16 +10,9 @@ import {
   decodeMessage,
   encodeMessage,
   findOption,
-  formatMac,
-  HOP_COUNT_LIMIT,
-  isLinkLocal,
-  isRelayMessage,
-  type Mac,
   MessageType,
   messageName,
-  type Option,
   OptionCode,
-  prefixContains,
   type RelayMessage,
   readClientFacts,
   SERVER_PORT,
@@ -29,6 +22,7 @@ import type { EventBody } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import type { Identified, Machine, Machines } from "@netboot6/machines";
 import { answer } from "./answer.ts";
+import { chooseNetwork, portOf, relayMac, relayReply, unwrap } from "./relays.ts";
 
 export interface ServerState {
   readonly appliance: Appliance;
@@ -57,13 +51,6 @@ export interface Outcome {
   /** To be stored, at leisure. */
   readonly machines: readonly Machine[];
   readonly events: readonly EventBody[];
-}
-
-/** The client's message out of its relays. */
-interface Unwrapped {
-  readonly message: ClientServerMessage;
-  /** From the outermost to the innermost. */
-  readonly relays: readonly RelayMessage[];
 }
 
 /** A client's message with all that is known of who sent it. */
@@ -126,6 +113,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
       relayMac: relayMac(innermost),
       peer: innermost ? innermost.peerAddress : incoming.source,
       duid: duid === "" ? undefined : duid,
+      port: relays.length > 0 ? portOf(relays, incoming.source) : undefined,
       uuidOrder: kind.startsWith("firmware") ? "smbios" : kind === "ipxe" ? "text" : undefined,
     },
     now,
@@ -183,23 +171,6 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   };
 }
 
-function unwrap(message: ClientServerMessage | RelayMessage): Unwrapped | string {
-  const relays: RelayMessage[] = [];
-  let current = message;
-  while (isRelayMessage(current)) {
-    if (current.type === MessageType.relayReply) return "a Relay-reply is for relays";
-    if (current.hopCount >= HOP_COUNT_LIMIT || relays.length >= HOP_COUNT_LIMIT)
-      return `it went through more than ${HOP_COUNT_LIMIT} relays`;
-    relays.push(current);
-    const inner = findOption(current.options, OptionCode.relayMessage);
-    if (!inner) return "a Relay-forward without a message in it";
-    const decoded = decodeMessage(inner);
-    if (!decoded.ok) return `inside a Relay-forward: ${decoded.why}`;
-    current = decoded.value;
-  }
-  return { message: current, relays };
-}
-
 /** RFC 9915 §16: why a message of this type is discarded; null where it is not. */
 function discard(type: number, facts: ClientFacts, serverDuid: Uint8Array): string | null {
   const ours = facts.serverId !== null && Buffer.compare(facts.serverId, serverDuid) === 0;
@@ -223,58 +194,6 @@ function discard(type: number, facts: ClientFacts, serverDuid: Uint8Array): stri
     default:
       return `${messageName(type)} is not for servers`;
   }
-}
-
-function chooseNetwork(
-  networks: readonly Network[],
-  incoming: Incoming,
-  relays: readonly RelayMessage[],
-): { network: Network; why: string } | string {
-  if (relays.length === 0) {
-    const network = networks.find((candidate) => candidate.link?.name === incoming.interface);
-    return network
-      ? { network, why: `network ${network.name} on ${incoming.interface}` }
-      : `no network on ${incoming.interface ?? "that interface"}`;
-  }
-  // The innermost relay with an address knows the client's link; an LDRA (RFC 6221) has none.
-  for (const { linkAddress } of relays.toReversed()) {
-    if (linkAddress === "::" || isLinkLocal(linkAddress)) continue;
-    const network = networks.find((candidate) =>
-      candidate.linkAddresses ? candidate.linkAddresses.includes(linkAddress) : prefixContains(candidate.prefix, linkAddress),
-    );
-    if (!network) return `the relay's link-address ${linkAddress} belongs to no network`;
-    return allowRelay(network, incoming.source, `network ${network.name}, by the relay's link-address ${linkAddress}`);
-  }
-  const network = networks.find((candidate) => candidate.link !== null && candidate.link.name === incoming.interface);
-  if (!network) return "no relay on the way told the client's link, and it came in on no network's interface";
-  return allowRelay(network, incoming.source, `network ${network.name}, on whose interface a relay without an address sent it`);
-}
-
-function allowRelay(network: Network, source: Address, why: string): { network: Network; why: string } | string {
-  if (network.relays && !network.relays.some((prefix) => prefixContains(prefix, source)))
-    return `relay ${source} is not among the relays of network ${network.name}`;
-  return { network, why };
-}
-
-/** RFC 6939: the relay nearest to the client tells its link-layer address. */
-function relayMac(innermost: RelayMessage | undefined): Mac | undefined {
-  const data = innermost && findOption(innermost.options, OptionCode.clientLinkLayerAddress);
-  return data && data.length === 8 && data[0] === 0 && data[1] === 1 ? formatMac(data.subarray(2)) : undefined;
-}
-
-/** RFC 9915 §19.3: the same way back; interface-id and relay port are echoed. */
-function relayReply(forward: RelayMessage, inner: ClientServerMessage | RelayMessage): RelayMessage {
-  const echoed = [OptionCode.interfaceId, OptionCode.relayPort].flatMap((code): Option[] => {
-    const data = findOption(forward.options, code);
-    return data ? [{ code, data }] : [];
-  });
-  return {
-    type: MessageType.relayReply,
-    hopCount: forward.hopCount,
-    linkAddress: forward.linkAddress,
-    peerAddress: forward.peerAddress,
-    options: [...echoed, { code: OptionCode.relayMessage, data: encodeMessage(inner) }],
-  };
 }
 
 function bootAnswer(state: ServerState, asked: Asked, address: Address | null): BootAnswer {

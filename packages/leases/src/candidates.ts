@@ -1,12 +1,13 @@
 /** Which addresses of a network are a machine's, the likeliest first. */
-import { createHash } from "node:crypto";
-import { type Address, addressToBigInt, bigIntToAddress, eui64Address, type Prefix } from "@netboot6/codec";
+import { hash } from "node:crypto";
+import { type Address, eui64Address } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import type { LeaseRequest } from "./leases.ts";
+import { addressAt, inPool, poolOf } from "./pool.ts";
 
 /** So many addresses are looked at from the hashed one on, then so many from where the last search ended: a look at the whole of a full pool would hold up every other answer. */
-const HASHED_STEPS = 64n;
-const SEARCH_STEPS = 1024n;
+const HASHED_STEPS = 64;
+const SEARCH_STEPS = 1024;
 
 export interface Candidate {
   /** An address, or a prefix with its length. */
@@ -16,51 +17,28 @@ export interface Candidate {
   readonly own: boolean;
 }
 
-/** The reserved one, the one it forms itself, what it asks for, then the pool. */
+/**
+ * The reserved one, the one it forms itself, what it asks for, then the pool's from the one that the identity hashes to, so that
+ * it is the same even after the store was lost. In a crowded pool many searches together see all of it.
+ */
 export function* addressCandidates(request: LeaseRequest, cursor: { at: number }): Generator<Candidate> {
   const { network, mac, reserved } = request;
   if (reserved !== null) yield { address: reserved, why: "reserved for it in the configuration", own: true };
-  const { autonomous, kind } = { autonomous: isAutonomous(network), kind: network.dhcp?.pool.kind };
-  if (kind === "auto" && autonomous && mac !== null && network.prefix.length <= 64)
+  if (network.dhcp?.pool.kind === "auto" && isAutonomous(network) && mac !== null && network.prefix.length <= 64)
     yield { address: eui64Address(network.prefix, mac), why: "the address it forms itself from its MAC (SLAAC)", own: true };
-  const range = poolRange(network);
-  for (const hint of request.hints) if (range && inRange(range, hint)) yield { address: hint, why: "the address it asked for", own: false };
-  for (const address of poolCandidates(request, cursor)) yield { address, why: "by its identity, from the pool", own: false };
+  const pool = poolOf(network);
+  if (pool === null) return;
+  for (const hint of request.hints) if (inPool(pool, hint)) yield { address: hint, why: "the address it asked for", own: false };
+  const why = "by its identity, from the pool";
+  const start = identityHash(request);
+  for (let i = 0; i < pool.size && i < HASHED_STEPS; i++) yield { address: addressAt(pool, start + i), why, own: false };
+  for (let i = 0; i < pool.size && i < SEARCH_STEPS; i++) yield { address: addressAt(pool, cursor.at++), why, own: false };
 }
+
+/** 48 bits of what the machine is known by. */
+export const identityHash = ({ mac, machine }: LeaseRequest): number => hash("sha256", mac ?? machine, "buffer").readUIntBE(0, 6);
 
 const isAutonomous = (network: Network): boolean => {
   if (network.advertise === "observe" || network.advertise === null) return network.relayed;
   return network.advertise.autonomous;
 };
-
-type Range = Pick<Prefix, "first" | "last">;
-
-/** The pool's lowest and highest address. `auto`: ::1000 to ::ffff of the prefix. */
-function poolRange(network: Network): Range | null {
-  const pool = network.dhcp?.pool;
-  if (!pool || pool.kind === "none") return null;
-  if (pool.kind === "range") return { first: addressToBigInt(pool.first), last: addressToBigInt(pool.last) };
-  const { first, last } = network.prefix;
-  const high = first + 0xffffn;
-  return { first: first + 0x1000n > last ? first : first + 0x1000n, last: high > last ? last : high };
-}
-
-const inRange = (range: Range, address: Address): boolean => {
-  const value = addressToBigInt(address);
-  return value >= range.first && value <= range.last;
-};
-
-/**
- * The pool's addresses from the one that the identity hashes to, so that it is the same even after the store was lost. In a
- * crowded pool many searches together see all of it.
- */
-function* poolCandidates(request: LeaseRequest, cursor: { at: number }): Generator<Address> {
-  const range = poolRange(request.network);
-  if (!range) return;
-  const size = range.last - range.first + 1n;
-  const address = (place: bigint): Address => bigIntToAddress(range.first + (place % size));
-  const identity = request.mac ?? request.machine;
-  const start = createHash("sha256").update(identity).digest().readBigUInt64BE() % size;
-  for (let i = 0n; i < size && i < HASHED_STEPS; i++) yield address(start + i);
-  for (let i = 0n; i < size && i < SEARCH_STEPS; i++) yield address(BigInt(cursor.at++));
-}

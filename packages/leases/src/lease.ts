@@ -19,7 +19,3 @@ export interface Lease {
 }
 
 export const isPrefix = (leased: string): boolean => leased.includes("/");
-
-/** IA_NA and IA_PD number their associations apart (RFC 9915 §4.2). */
-export const bindingKey = (prefix: boolean, network: string, duid: string, iaid: number): string =>
-  `${network} ${duid} ${prefix ? "PD " : ""}${iaid}`;

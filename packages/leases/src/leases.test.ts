@@ -133,6 +133,6 @@ test("what an older version stored is read: addresses alone", () => {
     since: 1,
   };
   const leases = new Leases([JSON.parse(JSON.stringify(stored))]);
-  assert.equal(leases.byBinding("address", "prov", "01", 1)?.address, stored.address);
-  assert.equal(leases.byBinding("prefix", "prov", "01", 1), undefined);
+  assert.equal(leases.byBinding(ask("m", { kind: "address", duid: "01" }))?.address, stored.address);
+  assert.equal(leases.byBinding(ask("m", { kind: "prefix", duid: "01" })), undefined);
 });

@@ -5,7 +5,7 @@
 import { type Address, type Mac, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import { addressCandidates } from "./candidates.ts";
-import { bindingKey, isPrefix, type Lease } from "./lease.ts";
+import { isPrefix, type Lease } from "./lease.ts";
 import { isDelegated, prefixCandidates, prefixesOverlap } from "./prefixes.ts";
 
 /** Who asks for an address (IA_NA) or a prefix (IA_PD). All that is leased is text; a prefix has its length. */
@@ -28,6 +28,9 @@ export interface LeaseRequest {
   readonly now: number;
 }
 
+/** What tells one identity association from another. */
+export type BindingOf = Pick<LeaseRequest, "kind" | "network" | "machine" | "duid" | "iaid">;
+
 export type Allocation =
   | { readonly address: Address; readonly why: string /** the binding it takes it over from */; readonly supersedes: Lease | null }
   | { readonly address: null; readonly why: string };
@@ -37,8 +40,8 @@ const DECLINE_SECONDS = 24 * 3600;
 
 export class Leases {
   readonly #byAddress = new Map<Address, Lease>();
-  readonly #addressByBinding = new Map<string, Address>();
-  readonly #byMachine = new Map<string, Set<Address>>();
+  /** Each machine's, what was put last at the end. */
+  readonly #byMachine = new Map<string, Lease[]>();
   /** Addresses advertised and not yet requested, so that two machines are not offered the same one. */
   readonly #offers = new Map<Address, { machine: string; until: number }>();
   /** What machines of the configuration reserve. */
@@ -67,32 +70,36 @@ export class Leases {
     return this.#byAddress.get(address);
   }
 
-  /** The lease of one identity association, in whatever state. */
-  byBinding(kind: LeaseRequest["kind"], network: string, duid: string, iaid: number): Lease | undefined {
-    const address = this.#addressByBinding.get(bindingKey(kind === "prefix", network, duid, iaid));
-    return address === undefined ? undefined : this.#byAddress.get(address);
+  /** The lease of one identity association, in whatever state: the one that was put last, where it moved. */
+  byBinding({ kind, network, machine, duid, iaid }: BindingOf): Lease | undefined {
+    return this.#byMachine
+      .get(machine)
+      ?.findLast(
+        (lease) =>
+          lease.iaid === iaid && lease.duid === duid && lease.network === network.name && isPrefix(lease.address) === (kind === "prefix"),
+      );
   }
 
-  ofMachine(machine: string): Lease[] {
-    return [...(this.#byMachine.get(machine) ?? [])].flatMap((address) => this.#byAddress.get(address) ?? []);
+  ofMachine(machine: string): readonly Lease[] {
+    return this.#byMachine.get(machine) ?? [];
   }
 
   put(lease: Lease): void {
-    const prefix = isPrefix(lease.address);
-    const before = this.#byAddress.get(lease.address);
-    if (before) {
-      const key = bindingKey(prefix, before.network, before.duid, before.iaid);
-      if (this.#addressByBinding.get(key) === before.address) this.#addressByBinding.delete(key);
-      if (before.machine !== lease.machine) this.#byMachine.get(before.machine)?.delete(before.address);
-    } else if (prefix) {
-      this.#addPrefix(lease.address);
-    }
-    this.#byAddress.set(lease.address, lease);
-    this.#addressByBinding.set(bindingKey(prefix, lease.network, lease.duid, lease.iaid), lease.address);
-    const addresses = this.#byMachine.get(lease.machine);
-    if (addresses) addresses.add(lease.address);
-    else this.#byMachine.set(lease.machine, new Set([lease.address]));
-    this.#offers.delete(lease.address);
+    const { address, machine } = lease;
+    const before = this.#byAddress.get(address);
+    if (before) this.#forget(before);
+    else if (isPrefix(address)) this.#addPrefix(address);
+    this.#byAddress.set(address, lease);
+    const others = this.#byMachine.get(machine);
+    if (others) others.push(lease);
+    else this.#byMachine.set(machine, [lease]);
+    this.#offers.delete(address);
+  }
+
+  #forget(lease: Lease): void {
+    const leases = this.#byMachine.get(lease.machine) ?? [];
+    if (leases.length <= 1) this.#byMachine.delete(lease.machine);
+    else leases.splice(leases.indexOf(lease), 1);
   }
 
   /** Keeps an advertised address for the machine a little while. */
@@ -112,11 +119,10 @@ export class Leases {
       return { address: null, why: kind === "prefix" ? "no prefixes are delegated" : `network ${network.name} leases no addresses` };
 
     // Its own binding, whatever became of the pool since, as long as it is of this network.
-    const bound = this.byBinding(kind, network.name, request.duid, request.iaid);
+    const bound = this.byBinding(request);
     if (
       bound &&
       bound.state !== "declined" &&
-      bound.machine === request.machine &&
       belongs(bound.address, request) &&
       !request.taken.has(bound.address) &&
       this.#ownerOr(bound.address, request.machine) === request.machine &&
@@ -193,7 +199,7 @@ export class Leases {
   /** Binds the address or prefix: the leases to store, its own first. The caller stores them, then answers. */
   bind(address: Address, request: LeaseRequest, valid: number): Lease[] {
     const before = this.#byAddress.get(address);
-    const moved = this.byBinding(request.kind, request.network.name, request.duid, request.iaid);
+    const moved = this.byBinding(request);
     const lease: Lease = {
       address,
       network: request.network.name,
@@ -205,7 +211,7 @@ export class Leases {
       since: before?.machine === request.machine ? before.since : request.now,
     };
     // Released first: what is put last is the binding's address.
-    const left = moved && moved.address !== address && moved.machine === request.machine && moved.state === "bound";
+    const left = moved && moved.address !== address && moved.state === "bound";
     const released = left ? [this.release(moved)] : [];
     this.put(lease);
     return [lease, ...released];
@@ -215,7 +221,6 @@ export class Leases {
   rename(from: string, to: string): Lease[] {
     const renamed = this.ofMachine(from).map((lease) => ({ ...lease, machine: to }));
     for (const lease of renamed) this.put(lease);
-    this.#byMachine.delete(from);
     for (const [address, offer] of this.#offers) if (offer.machine === from) this.#offers.set(address, { ...offer, machine: to });
     return renamed;
   }

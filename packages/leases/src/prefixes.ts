@@ -1,8 +1,7 @@
 /** Which prefixes a network may delegate, as texts with their length: `2001:db8:fff:10::/60`. */
-import { createHash } from "node:crypto";
 import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
 import type { DhcpConfig } from "@netboot6/config";
-import type { Candidate } from "./candidates.ts";
+import { type Candidate, identityHash } from "./candidates.ts";
 import type { LeaseRequest } from "./leases.ts";
 
 type Delegate = NonNullable<DhcpConfig["delegate"]>;
@@ -61,10 +60,7 @@ export function* prefixCandidates(request: LeaseRequest, cursor: { at: number })
   if (!delegate) return;
   for (const hint of request.hints) if (isDelegated(delegate, hint)) yield { address: hint, why: "the prefix it asked for", own: false };
   const count = 2 ** Math.min(delegate.length - delegate.prefix.length, MAX_COUNTED_BITS);
-  const start = createHash("sha256")
-    .update(request.mac ?? request.machine)
-    .digest()
-    .readUInt32BE();
+  const start = identityHash(request);
   const place = (at: number): Candidate => ({ address: nth(delegate, at % count), why: "by its identity", own: false });
   for (let i = 0; i < count && i < HASHED_STEPS; i++) yield place(start + i);
   for (let i = 0; i < count && i < SEARCH_STEPS; i++) yield place(cursor.at++);
