@@ -113,7 +113,11 @@ export interface MachineConfig {
   readonly duid: string | null;
   /** Lower-case text form, `4c4c4544-0044-...`. */
   readonly uuid: string | null;
-  readonly port: { readonly relay: Address; readonly interfaceId: string } | null;
+  /**
+   * The slot it stands in, as a relay names it in options 18 and 37 (without its enterprise number): text where all of it is
+   * printable, else hex (`0x00040a`). One of both is there.
+   */
+  readonly port: { readonly relay: Address; readonly interfaceId: string | null; readonly remoteId: string | null } | null;
   readonly address: Address | null;
   /** The prefix that is delegated to it. */
   readonly prefix: Prefix | null;

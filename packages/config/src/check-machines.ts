@@ -72,6 +72,9 @@ function checkAddress({ macs }: MachineConfig, address: string, network: Network
   return [warning("address-differs-from-slaac", path, what, "Give that address, or dhcp: { managed: true } and autonomous: false.")];
 }
 
+const portKey = ({ port }: MachineConfig): string | null =>
+  port && `${[port.interfaceId, port.remoteId].filter((name) => name !== null).join(" and ")} of relay ${port.relay}`;
+
 function duplicates(machines: readonly MachineConfig[]): Finding[] {
   const nameOf = (index: number) => machines[index]?.name ?? `machines[${index}]`;
   const taken = (key: string) => (index: number, value: string, first: number) =>
@@ -81,6 +84,7 @@ function duplicates(machines: readonly MachineConfig[]): Finding[] {
     ...repeats(machines, ({ duid }) => duid, taken("duid")),
     ...repeats(machines, ({ address }) => address, taken("address")),
     ...repeats(machines, ({ uuid }) => uuid, taken("uuid")),
+    ...repeats(machines, portKey, taken("port")),
   ];
   const ports = machines.flatMap(({ macs }, machine) => macs.map((mac, place) => ({ machine, mac, place })));
   return findings.concat(

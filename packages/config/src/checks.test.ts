@@ -256,6 +256,12 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     '    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }\n    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }',
     "ipxe-would-loop f:13:7: warning: boot.rules[0]: iPXE under UEFI sends this architecture too, and would be given its boot program again and again. Move the rule with `userClass: iPXE` before it.",
   ],
+  // ports
+  [
+    'duid: "0003000101", profile: one }\n  - { name: n2,',
+    'port: { relay: "2001:db8:0:3::fe", interfaceId: Eth1/7 } }\n  - { name: n2, port: { relay: "2001:db8:0:3::fe", interfaceId: "0x457468312f37" },',
+    "duplicate-machine-port f:20:23: machines[1].port: Eth1/7 of relay 2001:db8:0:3::fe is n1's. Give each machine its own.",
+  ],
   // reserved prefixes
   ["address: 2001:db8:0:1:5054:ff:fe00:2", "prefix: 2001:db8:fff:10::/60"],
   [

@@ -117,7 +117,7 @@ test("the reference file gives the expected picture, without a warning", async (
         macs: ["52:54:00:d6:c2:a9"],
         duid: null,
         uuid: "4c4c4544-0044-4810-8031-b4c04f4e3732",
-        port: null,
+        port: { relay: "2001:db8:0:2::fe", interfaceId: "Eth1/7", remoteId: null },
         address: "2001:db8:0:1:5054:ff:fed6:c2a9",
         prefix: parsePrefix("2001:db8:fff:10::/60"),
         profile: "debian-12",

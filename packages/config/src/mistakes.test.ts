@@ -84,7 +84,8 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
     'invalid-value 19: machines[0].mac: "52:54:00:11:22" is not a MAC address. Write e.g. 52:54:00:d6:c2:a9.',
   "machines: [{ mac: ff:ff:ff:ff:ff:ff }]":
     "invalid-value 19: machines[0].mac: ff:ff:ff:ff:ff:ff is no machine's MAC address. Give the address of its network card.",
-  "machines: [{ name: node-01 }]": "invalid-value 12: machines[0]: nothing tells this machine from others. Give its mac, uuid or duid.",
+  "machines: [{ name: node-01 }]":
+    "invalid-value 12: machines[0]: nothing tells this machine from others. Give its mac, uuid, duid or port.",
   "machines: [{ name: n.rack, mac: 52:54:00:d6:c2:a9 }]":
     'invalid-value 20: machines[0].name: "n.rack" has dots. Give the first label alone; `domain` is the rest.',
   "machines: [{ uuid: abc }]":
@@ -107,7 +108,13 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   'dns: { upstreams: ["tls://[2620:fe::fe]#q"] }':
     "not-supported 20: dns.upstreams[0]: not supported yet. Give an upstream that answers plain DNS, without tls://.",
   "machines: [{ port: { relay: 2001:db8::1, interfaceId: x } }]":
-    "not-supported 14: machines[0].port: not supported yet. Give the machine's mac, uuid or duid.",
+    "invalid-value 12: machines[0]: a slot without a name. Name the machine: its port tells no name.",
+  "machines: [{ name: a, port: { relay: 2001:db8::1 } }]":
+    'invalid-value 29: machines[0].port: does not say which port. Give interfaceId, e.g. "Eth1/7", or remoteId.',
+  "machines: [{ name: a, port: { relay: 2001:db8::1, interfaceId: 0x123 } }]":
+    'invalid-value 64: machines[0].port.interfaceId: expected an interface-id, and YAML reads the number 291 here. Write e.g. "Eth1/7", and quote it: "...".',
+  'machines: [{ name: a, port: { relay: 2001:db8::1, interfaceId: "0x123" } }]':
+    'invalid-value 64: machines[0].port.interfaceId: "0x123" is not hex. Write two digits for each byte, e.g. 0x0a17.',
   "mirrors: { /debian: x }": "not-supported 1: mirrors: not supported yet. Delete it: the key is reserved for a cache of package mirrors.",
 };
 

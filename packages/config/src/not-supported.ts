@@ -18,7 +18,6 @@ const NOT_SUPPORTED: readonly Entry[] = [
     when: (value) => value === "grub" || value === "shim-grub",
     mend: "Write ipxe, or give the URL of another boot program in boot.rules.",
   },
-  { key: "machines.[].port", mend: "Give the machine's mac, uuid or duid." },
   { key: "http.tls", mend: "Delete it: boot files are served by plain HTTP." },
   {
     key: "dns.upstreams.[]",

@@ -88,6 +88,19 @@ const profile = v
 
 const variable = v.text("a variable's name", "disk", (value) => (/^[a-zA-Z_][\w-]*$/.test(value) ? value : null));
 
+const port = v
+  .map("a relay's port", '{ relay: "2001:db8:0:2::fe", interfaceId: "Eth1/7" }', {
+    relay: v.hostAddress.describe("The relay's address: its link-address, or the one that its packets come from"),
+    interfaceId: v.optional(v.portText("an interface-id", '"Eth1/7"')).describe("Interface-Id (option 18) that it gives; or hex: 0x0a17"),
+    remoteId: v
+      .optional(v.portText("a remote-id", '"switch-3"'))
+      .describe("Remote-ID (option 37) that it gives, without the enterprise number; or hex: 0x0a17"),
+  })
+  .transform((value, context) => {
+    if (value.interfaceId !== null || value.remoteId !== null) return value;
+    return v.fail(context, "does not say which port", 'Give interfaceId, e.g. "Eth1/7", or remoteId.');
+  });
+
 const machine = v
   .map("a machine", '{ name: node-01, mac: "52:54:00:d6:c2:a9" }', {
     name: v.optional(v.machineName).describe("Letters, digits, hyphens; a machine without one is called m-525400d6c2a9 after its MAC"),
@@ -100,14 +113,7 @@ const machine = v
       .describe("MAC address, or a list: the ports of one machine"),
     duid: v.optional(v.duid).describe("DHCP unique identifier, in hex"),
     uuid: v.optional(v.uuid).describe("SMBIOS UUID"),
-    port: v
-      .optional(
-        v.map("a relay's port", '{ relay: "2001:db8:0:2::fe", interfaceId: "Eth1/7" }', {
-          relay: v.hostAddress.describe("The relay's address"),
-          interfaceId: v.nonEmpty("an interface-id", '"Eth1/7"').describe("Interface-Id (option 18) that the relay gives"),
-        }),
-      )
-      .describe("Whatever stands in that slot"),
+    port: v.optional(port).describe("Whatever stands in that slot"),
     address: v.optional(v.hostAddress).describe("Its address"),
     prefix: v.optional(v.networkPrefix).describe("The prefix that is delegated to it"),
     profile: v.optional(v.label).describe("What it boots; default: the network's profile, else the appliance's"),
@@ -118,7 +124,9 @@ const machine = v
   })
   .transform(({ mac: macs, ...rest }, context) => {
     if (macs.length === 0 && rest.duid === null && rest.uuid === null && rest.port === null)
-      return v.fail(context, "nothing tells this machine from others", "Give its mac, uuid or duid.");
+      return v.fail(context, "nothing tells this machine from others", "Give its mac, uuid, duid or port.");
+    if (macs.length === 0 && rest.duid === null && rest.uuid === null && rest.name === null)
+      return v.fail(context, "a slot without a name", "Name the machine: its port tells no name.");
     return { ...rest, macs };
   });
 

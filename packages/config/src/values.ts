@@ -8,11 +8,13 @@ import {
   canonicalAddress,
   isLinkLocal,
   isMulticast,
+  MAX_PORT_BYTES,
   type Mac,
   type Prefix,
   parseMac,
   parsePrefix,
   prefixOf,
+  portText as writePortText,
 } from "@netboot6/codec";
 import { z } from "zod";
 import { ARCH_NAMES, archNumber } from "./arch.ts";
@@ -75,6 +77,16 @@ export function text<T>(
 }
 
 export const nonEmpty = (phrase: string, example: string) => text(phrase, example, (value) => (value.trim() === "" ? null : value));
+
+/** How a relay names a port: text, or its bytes in hex; as `portText` writes it. */
+export const portText = (phrase: string, example: string) =>
+  text(phrase, example, (value) => {
+    if (value === "" || value.length > 2 * MAX_PORT_BYTES) return null;
+    const hex = /^0x((?:[0-9a-f]{2})+)$/i.exec(value)?.[1];
+    if (value.startsWith("0x") && hex === undefined)
+      return new Mistake(`${show(value)} is not hex`, "Write two digits for each byte, e.g. 0x0a17.");
+    return writePortText(hex === undefined ? Buffer.from(value, "utf8") : Buffer.from(hex, "hex"));
+  });
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86400 } as const;
 const withoutUnit = (value: unknown) => (/^\d+$/.test(`${value}`) ? new Mistake(`${value} has no unit`, `Write ${value}s.`) : null);

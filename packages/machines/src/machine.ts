@@ -1,5 +1,5 @@
 /** What is known of one machine. Plain data: it is stored, and it crosses threads. */
-import type { Address, Mac } from "@netboot6/codec";
+import { type Address, formatUuid, type Mac, swapUuid } from "@netboot6/codec";
 
 export interface Machine {
   /** Never changes: the configured name, else `m-5254000b0001` after the MAC, else after the UUID or DUID. */
@@ -9,11 +9,15 @@ export interface Machine {
   readonly uuid: string | null;
   /** Lower-case hex, in the order they were learned. */
   readonly duids: readonly string[];
+  /** The relays' ports it was seen at, the newest last. They are shown; only configured ones tell who it is. */
+  readonly ports: readonly Port[];
   /** The profile an operator chose for it; null: by configuration. */
   readonly profile: string | null;
   readonly boot: BootState;
   /** Several machines speak from its link-local address (a bridge, a host of VMs, a load generator): there the DUID tells them apart. */
   readonly shared: boolean;
+  /** A MAC of its was seen on a link, or told by a relay; until then its DUIDs alone tell them (imported leases). */
+  readonly met: boolean;
   /** Unix milliseconds. */
   readonly firstSeen: number;
 }
@@ -27,6 +31,21 @@ export interface BootState {
   readonly since: number;
 }
 
+/**
+ * A slot, as a relay names it: Interface-Id (option 18) and the Remote-ID of option 37 without its enterprise number; text
+ * where all of it is printable, else hex (`0x00040a`); null where the relay gave none.
+ */
+export interface Port {
+  readonly relay: Address;
+  readonly interfaceId: string | null;
+  readonly remoteId: string | null;
+}
+
+export interface PortEvidence extends Omit<Port, "relay"> {
+  /** The link-address that the message came with, then the address it was relayed from: an operator may name either. */
+  readonly relays: readonly Address[];
+}
+
 /** What a message tells of who sent it; every field may be missing. */
 export interface Evidence {
   /** Relay option 79 (RFC 6939). */
@@ -35,14 +54,31 @@ export interface Evidence {
   readonly peer?: Address | undefined;
   /** Lower-case hex. */
   readonly duid?: string | undefined;
-  /** How the sender writes the UUID in its DUID: EDK2 as SMBIOS keeps it, iPXE in text order. */
+  readonly port?: PortEvidence | undefined;
+  /**
+   * How the sender writes the UUID in its DUID: EDK2 as SMBIOS keeps it, iPXE in text order. Undefined for systems, whose UUIDs
+   * are the board's or the disk's (machine-id).
+   */
   readonly uuidOrder?: "smbios" | "text" | undefined;
 }
 
-/** EDK2 and firmware vendors send these where a board has no UUID. */
-const NOBODY = new Set([
-  "00000000-0000-0000-0000-000000000000",
-  "ffffffff-ffff-ffff-ffff-ffffffffffff",
+/** What boards without a UUID of their own send, in text order: from firmware vendors' sample data and AMI's, Dell's blank tags. */
+const PLACEHOLDERS = [
   "03000200-0400-0500-0006-000700080009",
-]);
-export const isPlaceholderUuid = (uuid: string): boolean => NOBODY.has(uuid);
+  "00010203-0405-0607-0809-0a0b0c0d0e0f",
+  "01234567-89ab-cdef-0123-456789abcdef",
+  "12345678-1234-5678-90ab-cddeefaabbcc",
+  "12345678-1234-1234-1234-123456789abc",
+  "4c4c4544-0000-2010-8020-80c04f202020",
+  "deadbeef-dead-beef-dead-beefdeadbeef",
+];
+const textOrder = (uuid: string): string => formatUuid(swapUuid(Buffer.from(uuid.replaceAll("-", ""), "hex")));
+const NOBODY = new Set([...PLACEHOLDERS, ...PLACEHOLDERS.map(textOrder)]);
+
+/** Whether it is no board's own: all bytes the same, or a vendor's placeholder in either byte order. */
+export function isPlaceholderUuid(uuid: string): boolean {
+  if (NOBODY.has(uuid)) return true;
+  if (uuid.charCodeAt(0) !== uuid.charCodeAt(2)) return false; // nearly all end here
+  const hex = uuid.replaceAll("-", "");
+  return hex === hex.slice(0, 2).repeat(16);
+}

@@ -130,9 +130,11 @@ export class Registry {
         macs: [],
         uuid: null,
         duids: [],
+        ports: [],
         profile: null,
         boot: { stage: "new", token: null, since: 0 },
         shared: false,
+        met: false,
         firstSeen: 0,
       };
       const values = templateValues({ appliance: this.#appliance, network, machine: nobody, mac: null, address: client, vars: {} });

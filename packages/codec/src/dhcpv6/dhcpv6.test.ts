@@ -70,6 +70,22 @@ test("options with structure survive their round trip", () => {
   assert.deepEqual(ok(o.decodeStatus(o.encodeStatus(2, "none free"))), { code: 2, text: "none free" });
 });
 
+test("a remote-id survives its round trip; a port's name is text where it is printable, else hex", () => {
+  fc.assert(
+    fc.property(u32, fc.uint8Array({ minLength: 1, maxLength: 40 }), (enterprise, remoteId) => {
+      same(ok(o.decodeRemoteId(o.encodeRemoteId({ enterprise, remoteId }))), { enterprise, remoteId });
+      const text = o.portText(remoteId);
+      const bytes = text.startsWith("0x") ? Buffer.from(text.slice(2), "hex") : Buffer.from(text, "latin1");
+      assert.deepEqual([...bytes], [...remoteId]);
+    }),
+  );
+  assert.equal(o.decodeRemoteId(new Uint8Array(4)).ok, false);
+  assert.deepEqual(
+    ["Eth1/7", "0x41", "\x00\x0a"].map((text) => o.portText(Buffer.from(text))),
+    ["Eth1/7", "0x30783431", "0x000a"],
+  );
+});
+
 test("100,000 mutated client messages never make a decoder throw, and what is decoded can be encoded", () => {
   const samples = join(import.meta.dirname, "../../../dhcpv6/samples");
   const originals = readdirSync(samples, { recursive: true, encoding: "utf8" })

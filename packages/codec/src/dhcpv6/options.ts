@@ -184,6 +184,35 @@ export function encodeVendorClass(value: VendorClass): Uint8Array {
   return bytes;
 }
 
+/** Remote-ID (RFC 4649): the bytes are the vendor's. */
+export interface RemoteId {
+  readonly enterprise: number;
+  readonly remoteId: Uint8Array;
+}
+
+export function decodeRemoteId(data: Uint8Array): Decoded<RemoteId> {
+  if (data.length < 5) return undecodable(`a Remote-ID of ${data.length} bytes; 5 are the least (RFC 4649 §3)`);
+  return decoded({ enterprise: readU32(data, 0), remoteId: data.subarray(4) });
+}
+
+export function encodeRemoteId({ enterprise, remoteId }: RemoteId): Uint8Array {
+  const bytes = new Uint8Array(4 + remoteId.length);
+  writeU32(bytes, 0, enterprise);
+  bytes.set(remoteId, 4);
+  return bytes;
+}
+
+/** Longer names of ports are nobody's. */
+export const MAX_PORT_BYTES = 128;
+
+/** How a relay names a port (options 18 and 37), to be read: text where all of it is printable ASCII, else hex, `0x00040a`. */
+export function portText(bytes: Uint8Array): string {
+  let printable = bytes.length > 0 && !(bytes[0] === 0x30 && bytes[1] === 0x78);
+  for (let i = 0; printable && i < bytes.length; i++) printable = (bytes[i] as number) >= 0x20 && (bytes[i] as number) < 0x7f;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return printable ? buffer.toString("latin1") : `0x${buffer.toString("hex")}`;
+}
+
 /** Domain names in RFC 1035 §3.1 form, uncompressed (RFC 9915 §10). Names longer than 255 bytes or labels over 63 are a programmer's error. */
 export function encodeDomains(names: readonly string[]): Uint8Array {
   const bytes: number[] = [];
