@@ -143,6 +143,7 @@ test("the reference file gives the expected picture, without a warning", async (
       upstreams: [
         { address: "2001:4860:4860::8888", port: 53, tlsName: null },
         { address: "2620:fe::fe", port: 53, tlsName: null },
+        { address: "2620:fe::fe", port: 853, tlsName: "dns.quad9.net" },
       ],
       allow: [prefixOf("2001:db8::", 32)],
       rateLimit: 1000,

@@ -105,8 +105,6 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "profiles: { a: { script: x, bootProgram: grub } }":
     "not-supported 42: profiles.a.bootProgram: not supported yet. Write ipxe, or give the URL of another boot program in boot.rules.",
   "dns: { dns64: 64:ff9b::/96 }": "not-supported 8: dns.dns64: not supported yet. Give upstreams that synthesise AAAA themselves.",
-  'dns: { upstreams: ["tls://[2620:fe::fe]#q"] }':
-    "not-supported 20: dns.upstreams[0]: not supported yet. Give an upstream that answers plain DNS, without tls://.",
   "machines: [{ port: { relay: 2001:db8::1, interfaceId: x } }]":
     "invalid-value 12: machines[0]: a slot without a name. Name the machine: its port tells no name.",
   "machines: [{ name: a, port: { relay: 2001:db8::1 } }]":

@@ -46,6 +46,7 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
   const [answers, authorities, additionals] = [readUint16(bytes, 6), readUint16(bytes, 8), readUint16(bytes, 10)];
   const asked = readUint16(bytes, questionEnd - 4);
   const ttls: number[] = [];
+  const respelled: number[] = [];
   let at = questionEnd;
   let additional = at;
   let kept = 0;
@@ -60,6 +61,9 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
     const record = readRecord(bytes, at);
     if (!record) return null;
     const { fixed, type, end } = record;
+    // As we spelled it, which is our own affair.
+    if (fixed - at === questionEnd - 4 - HEADER_LENGTH && bytes.compare(bytes, HEADER_LENGTH, questionEnd - 4, at, fixed) === 0)
+      respelled.push(at);
     if (type === Type.opt) {
       if (index < answers + authorities || cut >= 0) return null;
       // Additional records after OPT go with it: to move them would break pointers to them.
@@ -80,6 +84,9 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
   if (additionals === 0) additional = at;
   const whole = Buffer.allocUnsafeSlow(cut < 0 ? at : cut);
   bytes.copy(whole, 0, 0, whole.length);
+  const name = whole.subarray(HEADER_LENGTH, questionEnd - 4);
+  lowerCase(name);
+  for (const place of respelled) if (place < whole.length) name.copy(whole, place);
   // Authoritative was the upstream at most, and not for what is kept.
   writeUint16(whole, 2, readUint16(whole, 2) & ~Flag.aa);
   writeUint16(whole, 10, kept);
@@ -91,6 +98,13 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
     if (soa) writeUint32(whole, soa.at, Math.min(soa.ttl, MAX_NEGATIVE_LIFETIME));
   } else if (rcode !== Rcode.noError) lifetime = 0;
   return { bytes: whole, rcode, additional: Math.min(additional, whole.length), ttls, options, lifetime };
+}
+
+function lowerCase(name: Uint8Array): void {
+  for (let at = 0; at < name.length; at++) {
+    const byte = name[at] as number;
+    if (byte >= 0x41 && byte <= 0x5a) name[at] = byte | 0x20;
+  }
 }
 
 /** RFC 2181 §8: the highest bit set means 0. */

@@ -1,9 +1,9 @@
 /** Queries to upstreams over real sockets. */
-import { randomInt } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { connect, isIPv4 } from "node:net";
-import { Frames, frame } from "./frames.ts";
+import { isIPv4 } from "node:net";
 import type { Clock, Heard, Surroundings } from "./lookup.ts";
+import { Connections } from "./streams.ts";
 
 /** Addresses are never names: without this each send would go through the resolver's queue. */
 export const noLookup = (address: string, _: unknown, found: (error: Error | null, address: string, family: number) => void): void =>
@@ -18,14 +18,27 @@ const clock: Clock = {
   },
 };
 
+const randomness = new Uint32Array(1024);
+let used = randomness.length;
+
+function random(): number {
+  if (used === randomness.length) {
+    randomFillSync(randomness);
+    used = 0;
+  }
+  return randomness[used++] as number;
+}
+
 /** Real surroundings, and what closes all that is open in them. */
 export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void } {
   const open = new Set<() => void>();
+  const connections = new Connections();
   return {
     clock,
-    id: () => randomInt(65536),
+    random,
     exchange(upstream, overTcp, bytes, heard) {
-      const close = (overTcp ? overStream : overDatagram)(upstream.address, upstream.port, bytes, heard);
+      const byStream = overTcp || upstream.tlsName !== null;
+      const close = byStream ? connections.ask(upstream, bytes, heard) : overDatagram(upstream.address, upstream.port, bytes, heard);
       const end = (): void => {
         if (open.delete(end)) close();
       };
@@ -34,6 +47,7 @@ export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void
     },
     close() {
       for (const end of open) end();
+      connections.close();
     },
   };
 }
@@ -59,20 +73,11 @@ function overDatagram(address: string, port: number, bytes: Buffer, heard: Heard
   };
 }
 
-function overStream(host: string, port: number, bytes: Buffer, heard: Heard): () => void {
-  const socket = connect({ host, port, lookup: noLookup, noDelay: true });
-  const frames = new Frames();
-  socket.on("data", (data) => {
-    for (const message of frames.take(data)) heard.message(message);
-  });
-  socket.on("error", (error) => heard.failed(words(error)));
-  socket.on("end", () => heard.failed("closed the connection without an answer"));
-  socket.write(frame(bytes));
-  return () => socket.destroy();
-}
-
-function words(error: NodeJS.ErrnoException): string {
+/** What went wrong, for an operator. */
+export function words(error: NodeJS.ErrnoException): string {
   if (error.code === "ECONNREFUSED") return "connection refused: no resolver runs there";
   if (error.code === "EHOSTUNREACH" || error.code === "ENETUNREACH") return "no route there";
+  if (CERTIFICATE_ERRORS.test(error.code ?? "")) return `its certificate: ${error.message}`;
   return error.message;
 }
+const CERTIFICATE_ERRORS = /CERT|SELF_SIGNED|LEAF_SIGNATURE/;

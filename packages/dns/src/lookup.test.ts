@@ -4,13 +4,12 @@ import { type Asked, aaaa, answering, answerTo, FIRST, type Script, SECOND, sile
 
 const NAME = "mirror.example";
 
-test("each query upstream has an id of its own, asks for recursion, AD and EDNS at 1232, and spells the name in lower case", () => {
+test("each query upstream has an id of its own, asks for recursion, AD and EDNS at 1232", () => {
   const world = new World({ [FIRST]: answering() });
   world.ask("MIRROR.example");
   world.ask("other.example", "A", { flags: 0x110, payload: 4096, dnssecOk: true });
   const [plain, signed] = world.asked;
   assert.notEqual(plain?.id, signed?.id);
-  assert.equal(plain?.packet.questions[0]?.name, NAME);
   assert.equal(plain?.bytes.readUInt16BE(2), 0x120);
   assert.equal(signed?.bytes.readUInt16BE(2), 0x130, "CD is passed on");
   const opts = world.asked.map(({ packet }) => packet.additionals[0]);
@@ -23,26 +22,63 @@ test("each query upstream has an id of its own, asks for recursion, AD and EDNS 
   );
 });
 
-test("an upstream that says nothing: the next within the same client's wait, and it is first from then on", () => {
-  const world = new World({ [FIRST]: silent, [SECOND]: answering(10) });
-  // The first question goes to both, to measure them.
-  assert.equal(world.ask("measured.example").bytes, null);
-  world.pass(10);
-  world.scripts[SECOND] = silent;
-  world.scripts[FIRST] = answering(10);
-  const reply = world.ask(NAME);
-  world.pass(810);
-  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
-  assert.equal(reply.after, 810);
+test("an upstream that says nothing costs four of its round trips: the next is asked, and is first from then on", () => {
+  for (const [roundTrip, wait] of [
+    [10, 200],
+    [100, 400],
+    [700, 800],
+  ] as const) {
+    const world = new World({ [FIRST]: answering(1_000), [SECOND]: answering(roundTrip) });
+    // The first question goes to both, to measure them.
+    assert.equal(world.ask("measured.example").bytes, null);
+    world.pass(1_000);
+    world.scripts[SECOND] = silent;
+    world.scripts[FIRST] = answering(10);
+    const reply = world.ask(NAME);
+    world.pass(wait + 10);
+    assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+    assert.equal(reply.after, wait + 10);
+    assert.deepEqual(
+      world.asked.slice(2).map(({ upstream, at }) => [upstream, at - 1_000]),
+      [
+        [SECOND, 0],
+        [FIRST, wait],
+      ],
+    );
+    world.pass(1_000);
+    world.ask("later.example");
+    assert.equal(world.asked.at(-1)?.upstream, FIRST);
+  }
+});
+
+test("one upstream alone is asked again after ever longer waits", () => {
+  const world = new World({ [FIRST]: answering(10) });
+  world.ask("measured.example");
+  world.pass(1_000);
+  world.scripts[FIRST] = silent;
+  world.ask(NAME);
+  world.pass(4_800);
   assert.deepEqual(
-    world.asked.slice(2).map(({ upstream, at }) => [upstream, at]),
-    [
-      [SECOND, 10],
-      [FIRST, 810],
-    ],
+    world.asked.slice(1).map(({ at }) => at - 1_000),
+    [0, 200, 600, 1_400, 2_200, 3_000],
   );
-  world.ask("later.example");
-  assert.equal(world.asked.at(-1)?.upstream, FIRST);
+});
+
+test("while every upstream is down a client waits two seconds for SERVFAIL, and 200 ms for a stale answer", () => {
+  const world = new World({ [FIRST]: answering(10), [SECOND]: answering(10) }, { cacheOf: { serveStale: 3600 } });
+  world.ask("kept.example");
+  world.pass(400_000);
+  world.scripts[FIRST] = silent;
+  world.scripts[SECOND] = silent;
+  for (let n = 0; n < 3; n++) {
+    world.ask(`${n}.example`);
+    world.pass(5_000);
+  }
+  assert.equal(world.of("dns.upstream").filter(({ state }) => state === "down").length, 2);
+  const reply = world.ask(NAME);
+  const kept = world.ask("kept.example");
+  world.pass(2_000);
+  assert.deepEqual([reply.packet.rcode, reply.after, kept.text, kept.after], ["SERVFAIL", 2_000, "NOERROR 2001:db8::80 (30)", 200]);
 });
 
 test("an upstream that refuses connections costs no wait", () => {
@@ -145,6 +181,78 @@ test("who floods us with guesses is left behind by TCP", () => {
   assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
 });
 
+/** Upper and lower case in turn. */
+const mixed = (world: World): World => {
+  let id = 0;
+  world.random = () => (++id * 0x10000 + 0x5555) >>> 0;
+  return world;
+};
+const nameOf = (asked: Asked): string => asked.packet.questions[0]?.name ?? "";
+const lowered = (bytes: Buffer): Buffer => Buffer.from(bytes.toString("latin1").toLowerCase(), "latin1");
+/** An answer with its question in lower case, whatever was asked. */
+const flatAnswer = (asked: Asked, data: string): Buffer => {
+  const bytes = answerTo(asked, { answers: [aaaa(NAME, data)] });
+  const end = 12 + NAME.length + 2;
+  return Buffer.concat([bytes.subarray(0, 12), lowered(bytes.subarray(12, end)), bytes.subarray(end)]);
+};
+
+test("0x20: the name goes out in mixed case, and comes to the client in his own", () => {
+  const world = mixed(new World({ [FIRST]: answering(0) }));
+  const reply = world.ask("Mirror.example", "AAAA");
+  world.pass(0);
+  assert.equal(nameOf(world.asked[0] as Asked), "MiRrOr.ExAmPlE");
+  assert.deepEqual([reply.packet.questions[0]?.name, reply.packet.answers[0]?.name], ["Mirror.example", NAME]);
+  assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::80 (300)");
+});
+
+test("0x20: an answer in another spelling is not believed, TCP tells the true one", () => {
+  const spoofed: Script = (asked, tell) =>
+    asked.overTcp ? tell(answerTo(asked, { answers: [aaaa(NAME)] }), 5) : tell(flatAnswer(asked, "2001:db8:bad::1"), 1);
+  const world = mixed(new World({ [FIRST]: spoofed }));
+  const reply = world.ask(NAME);
+  world.pass(6);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  world.ask("second.example");
+  assert.match(nameOf(world.asked.at(-1) as Asked), /[A-Z]/, "it has shown that it repeats the spelling");
+  world.pass(1_000);
+  assert.deepEqual(
+    world.of("wire.dropped").map(({ why }) => why),
+    ["an answer in another spelling"],
+  );
+});
+
+test("0x20: an upstream that spells names its own way, by TCP too, is asked in lower case for an hour", () => {
+  const flat: Script = (asked, tell) => tell(flatAnswer(asked, "2001:db8::80"), 1);
+  const world = mixed(new World({ [FIRST]: flat }));
+  const reply = world.ask(NAME);
+  world.pass(2);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  world.pass(400_000);
+  const second = world.ask(NAME);
+  world.pass(1);
+  assert.equal(second.text, "NOERROR 2001:db8::80 (300)");
+  assert.deepEqual(
+    world.asked.map((asked) => [asked.overTcp, nameOf(asked)]),
+    [
+      [false, "MiRrOr.ExAmPlE"],
+      [true, "MiRrOr.ExAmPlE"],
+      [false, NAME],
+    ],
+  );
+  world.pass(3_600_000);
+  world.ask(NAME);
+  assert.equal(nameOf(world.asked.at(-1) as Asked), "MiRrOr.ExAmPlE");
+});
+
+test("0x20: one that spells its own way and has no TCP is asked in lower case as well", () => {
+  const flat: Script = (asked, tell, fail) => (asked.overTcp ? fail("connection refused") : tell(flatAnswer(asked, "2001:db8::80"), 1));
+  const world = mixed(new World({ [FIRST]: flat }));
+  const reply = world.ask(NAME);
+  world.pass(3);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(world.asked.length, 3);
+});
+
 test("a truncated answer is asked for again by TCP", () => {
   const truncating: Script = (asked, tell, fail) =>
     asked.overTcp ? answering(20)(asked, tell, fail) : tell(answerTo(asked, { flags: 0x380 }), 10);
@@ -226,8 +334,17 @@ test("a late SERVFAIL does not hurry the attempt that has taken its place", () =
   world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 }), 900);
   world.scripts[SECOND] = silent;
   world.ask(NAME);
-  world.pass(1_599);
-  assert.equal(world.asked.filter(({ upstream, at }) => upstream === SECOND && at > 10).length, 1);
+  world.pass(999);
+  // At 200 ms the second upstream, at 400 the first again, at 900 its SERVFAIL to the first query.
+  assert.deepEqual(
+    world.asked.slice(2).map(({ upstream, at }) => [upstream, at - 10]),
+    [
+      [FIRST, 0],
+      [SECOND, 200],
+      [FIRST, 400],
+      [SECOND, 800],
+    ],
+  );
 });
 
 test("a malformed answer is no answer: cut, a pointer forward, a name without end", () => {

@@ -20,9 +20,9 @@ export interface Heard {
 
 export interface Surroundings {
   readonly clock: Clock;
-  /** A random id. */
-  id(): number;
-  /** Sends from a fresh port and listens there until the returned function is called. */
+  /** 32 random bits that nobody can guess. */
+  random(): number;
+  /** Sends, by UDP from a fresh port, and listens there until the returned function is called. An upstream with a name is asked by TLS. */
   exchange(upstream: Upstream, overTcp: boolean, bytes: Buffer, heard: Heard): () => void;
   /** Counts a packet that was dropped. */
   drop(why: string): void;
@@ -41,22 +41,30 @@ export interface Outcome {
   readonly why: string;
 }
 
-/** Long enough for most names, short enough that the next upstream still answers within a client's five seconds. */
+/** When the next upstream is asked as well: four usual round trips, within these bounds, and longer each time around. */
+const LEAST_PATIENCE_MS = 200;
 const PATIENCE_MS = 800;
+const MOST_PATIENCE_MS = 1_600;
+/** From when on an upstream counts as one that did not answer: long enough for most names. */
+const MISSED_MS = 800;
 const MAX_TURNS = 6;
-const DEADLINE_MS = 4_800;
+/** Within a client's five seconds; less where no upstream has answered lately. */
+export const DEADLINE_MS = 4_800;
+const DEADLINE_DOWN_MS = 2_000;
 const MAX_FORGERIES = 10;
 
 interface Attempt {
   readonly to: UpstreamHealth;
   readonly began: number;
-  /** Whether the next one waits for it. */
-  readonly turn: boolean;
+  /** Milliseconds that the next one waits for it; null: nobody does. */
+  patience: number | null;
   overTcp: boolean;
   edns: boolean;
+  /** Its datagram came back in another spelling: TCP will tell whether it was the upstream's. */
+  respelled: boolean;
   /** Ended: answered, failed or closed. */
   over: boolean;
-  impatient: boolean;
+  missed: boolean;
   forgeries: number;
   close: () => void;
   cancel: () => void;
@@ -76,36 +84,43 @@ export class Lookup {
   #finished = false;
   #servFail: Answer | null = null;
 
-  constructor(question: Question, upstreams: Upstreams, around: Surroundings, done: (outcome: Outcome) => void) {
+  /** `until`: when it must have ended, at the latest. */
+  constructor(question: Question, until: number, upstreams: Upstreams, around: Surroundings, done: (outcome: Outcome) => void) {
     this.#question = question;
     this.#upstreams = upstreams;
     this.#around = around;
     this.#done = done;
     this.#ranked = upstreams.ranked();
-    this.#cancelDeadline = around.clock.after(DEADLINE_MS, () => this.#fail(`no upstream answered within ${DEADLINE_MS / 1000} s`));
-    const due = upstreams.due(around.clock.now());
+    const now = around.clock.now();
+    const limit = Math.min(until - now, upstreams.allDown ? DEADLINE_DOWN_MS : DEADLINE_MS);
+    this.#cancelDeadline = around.clock.after(limit, () => this.#fail(`no upstream answered within ${(limit / 1000).toFixed(1)} s`));
+    const due = upstreams.due(now);
     this.#nextTurn();
-    for (const upstream of due) if (upstream !== this.#ranked[0] && !this.#finished) this.#ask(upstream, false);
+    for (const upstream of due) if (upstream !== this.#ranked[0] && !this.#finished) this.#ask(upstream, null);
   }
 
   #nextTurn(): void {
     const left = this.#ranked.filter((each) => !this.#useless.has(each));
     const upstream = left[this.#turns % left.length];
-    if (upstream && this.#turns++ < MAX_TURNS) this.#ask(upstream, true);
+    if (!upstream || this.#turns >= MAX_TURNS) return;
+    const usual = Math.min(PATIENCE_MS, Math.max(LEAST_PATIENCE_MS, (upstream.roundTrip ?? PATIENCE_MS) * 4));
+    const patience = Math.min(MOST_PATIENCE_MS, usual * 2 ** Math.floor(this.#turns / left.length));
+    this.#turns++;
+    this.#ask(upstream, patience);
   }
 
-  #ask(to: UpstreamHealth, turn: boolean): void {
+  #ask(to: UpstreamHealth, patience: number | null): void {
     const now = this.#around.clock.now();
-    const edns = to.withoutEdnsUntil <= now;
     const nothing = (): void => {};
     const attempt: Attempt = {
       to,
       began: now,
-      turn,
+      patience,
       overTcp: false,
-      edns,
+      edns: to.withoutEdnsUntil <= now,
+      respelled: false,
       over: false,
-      impatient: false,
+      missed: false,
       forgeries: 0,
       close: nothing,
       cancel: nothing,
@@ -115,21 +130,21 @@ export class Lookup {
   }
 
   #send(attempt: Attempt): void {
-    const { clock, id: randomId, exchange } = this.#around;
+    const { clock, random, exchange } = this.#around;
     const { to, edns, overTcp } = attempt;
-    const id = randomId();
+    const id = random() >>> 16;
+    // Over TLS nobody can guess.
+    const spelled = to.upstream.tlsName === null && to.flatUntil <= clock.now();
+    const wire = spelled ? spell(this.#question.wire, random) : this.#question.wire;
     attempt.close();
-    attempt.cancel();
-    // Connecting takes a round trip more.
-    attempt.cancel = clock.after(overTcp ? PATIENCE_MS * 2 : PATIENCE_MS, () => this.#impatient(attempt));
+    this.#wait(attempt);
     let open = true;
-    const close = exchange(to.upstream, overTcp, writeQuery(id, this.#question.wire, { ...this.#question, edns }), {
-      message: (bytes) => open && this.#heard(attempt, id, bytes),
+    const close = exchange(to.upstream, overTcp, writeQuery(id, wire, { ...this.#question, edns }), {
+      message: (bytes) => open && this.#heard(attempt, id, wire, bytes),
       failed: (why) => {
         if (!open || attempt.over) return;
         open = false;
-        this.#upstreams.missed(to, clock.now(), why);
-        this.#turnDown(attempt, why);
+        this.#failed(attempt, why);
       },
     });
     attempt.close = () => {
@@ -139,30 +154,76 @@ export class Lookup {
     if (attempt.over) close();
   }
 
-  /** It is not waited for any longer, but may answer still. */
-  #impatient(attempt: Attempt): void {
-    attempt.impatient = true;
-    this.#upstreams.missed(attempt.to, this.#around.clock.now(), `no answer within ${PATIENCE_MS} ms`);
-    if (this.#finished) this.#end(attempt);
-    else if (attempt.turn) this.#nextTurn();
+  /** First the next upstream is asked as well; later this one counts as one that did not answer. */
+  #wait(attempt: Attempt): void {
+    const { clock } = this.#around;
+    attempt.cancel();
+    // Connecting takes round trips more.
+    const scale = attempt.overTcp || attempt.to.upstream.tlsName !== null ? 2 : 1;
+    const patience = Math.min(MISSED_MS, attempt.patience ?? MISSED_MS) * scale;
+    attempt.cancel = clock.after(patience, () => {
+      if (patience < MISSED_MS * scale) {
+        attempt.cancel = clock.after(MISSED_MS * scale - patience, () => this.#missed(attempt));
+        this.#passTurn(attempt);
+      } else this.#missed(attempt);
+    });
   }
 
-  #heard(attempt: Attempt, id: number, bytes: Buffer): void {
-    const { wire } = this.#question;
+  #passTurn(attempt: Attempt): void {
+    if (attempt.patience === null || this.#finished) return;
+    attempt.patience = null;
+    this.#nextTurn();
+  }
+
+  /** It is not waited for any longer, but may answer still. */
+  #missed(attempt: Attempt): void {
+    attempt.missed = true;
+    this.#upstreams.missed(attempt.to, this.#around.clock.now(), `no answer within ${MISSED_MS} ms`);
+    if (this.#finished) this.#end(attempt);
+    else this.#passTurn(attempt);
+  }
+
+  #failed(attempt: Attempt, why: string): void {
+    const { to } = attempt;
+    if (attempt.respelled && attempt.overTcp) {
+      // It spells names its own way, and has no TCP to show that it was itself.
+      this.#upstreams.losesSpelling(to, this.#around.clock.now());
+      attempt.overTcp = false;
+      attempt.respelled = false;
+      this.#send(attempt);
+      return;
+    }
+    this.#upstreams.missed(to, this.#around.clock.now(), why);
+    this.#turnDown(attempt, why);
+  }
+
+  #heard(attempt: Attempt, id: number, wire: Buffer, bytes: Buffer): void {
     const end = HEADER_LENGTH + wire.length;
     const isAnswer =
       bytes.length >= HEADER_LENGTH && readUint16(bytes, 0) === id && (readUint16(bytes, 2) & (Flag.qr | 0x7800)) === Flag.qr;
-    const echoes = isAnswer && readUint16(bytes, 4) === 1 && bytes.length >= end && wire.equals(bytes.subarray(HEADER_LENGTH, end));
+    const exact = isAnswer && readUint16(bytes, 4) === 1 && bytes.length >= end && wire.equals(bytes.subarray(HEADER_LENGTH, end));
+    const echoes = exact || (isAnswer && readUint16(bytes, 4) === 1 && isRespelled(wire, bytes));
     const rcode = (bytes[3] as number) & 15;
     const noEdns = isAnswer && attempt.edns && (rcode === Rcode.formErr || rcode === Rcode.notImp);
     // An old server may answer what it cannot read with no more than a header.
     if (!echoes && !(noEdns && bytes.length === HEADER_LENGTH)) this.#forged(attempt);
-    else if (noEdns) {
+    else if (echoes && !exact && !this.#mayRespell(attempt)) {
+      this.#around.drop("an answer in another spelling");
+      attempt.respelled = true;
+      this.#overTcp(attempt);
+    } else if (noEdns) {
       this.#upstreams.hasNoEdns(attempt.to, this.#around.clock.now());
       attempt.edns = false;
       this.#send(attempt);
     } else if (readUint16(bytes, 2) & Flag.tc && !attempt.overTcp) this.#overTcp(attempt);
     else this.#judge(attempt, readResponse(bytes, end));
+  }
+
+  /** Whether an answer whose question is spelled in another way than ours may be the upstream's. */
+  #mayRespell({ to, overTcp }: Attempt): boolean {
+    const now = this.#around.clock.now();
+    if (overTcp) this.#upstreams.losesSpelling(to, now);
+    return to.flatUntil > now || to.upstream.tlsName !== null;
   }
 
   #judge(attempt: Attempt, answer: Answer | null): void {
@@ -204,7 +265,7 @@ export class Lookup {
     // A name that is broken upstream is not asked of those that are down.
     const hopeless = (each: UpstreamHealth): boolean => this.#useless.has(each) || (this.#servFail !== null && each.down);
     if (this.#ranked.every(hopeless)) this.#fail([...this.#useless.values()].join("; "));
-    else if (attempt.turn && !attempt.impatient) this.#nextTurn();
+    else this.#passTurn(attempt);
   }
 
   #fail(why: string): void {
@@ -217,7 +278,7 @@ export class Lookup {
     if (this.#finished) return;
     this.#finished = true;
     this.#cancelDeadline();
-    for (const attempt of this.#attempts) if (attempt.impatient) this.#end(attempt);
+    for (const attempt of this.#attempts) if (attempt.missed) this.#end(attempt);
     this.#done(outcome);
   }
 
@@ -227,4 +288,32 @@ export class Lookup {
     attempt.close();
     this.#attempts.delete(attempt);
   }
+}
+
+/** The question with its letters in upper and lower case at random: an answer must repeat them (draft-vixie-dnsext-dns0x20). */
+function spell(question: Buffer, random: () => number): Buffer {
+  const out = Buffer.from(question);
+  let bits = 0;
+  let left = 0;
+  // Lengths of labels are below the letters.
+  for (let at = 0; at < out.length - 4; at++) {
+    const byte = out[at] as number;
+    if (byte < 0x61 || byte > 0x7a) continue;
+    if (left-- === 0) [bits, left] = [random(), 31];
+    if (bits & 1) out[at] = byte & ~0x20;
+    bits >>>= 1;
+  }
+  return out;
+}
+
+/** Whether the answer's question is ours but for the case of letters. */
+function isRespelled(question: Buffer, answer: Buffer): boolean {
+  if (answer.length < HEADER_LENGTH + question.length) return false;
+  for (let at = 0; at < question.length; at++) {
+    const [ours, theirs] = [question[at] as number, answer[HEADER_LENGTH + at] as number];
+    if (ours === theirs) continue;
+    const letter = ours | 0x20;
+    if (at >= question.length - 4 || letter !== (theirs | 0x20) || letter < 0x61 || letter > 0x7a) return false;
+  }
+  return true;
 }

@@ -7,7 +7,7 @@ import { type Answer, ExtendedError, extendedError, makeAnswer, withTtl, writeAn
 import type { Cache } from "./cache.ts";
 import { type Client, Clients } from "./clients.ts";
 import type { LocalNames } from "./local.ts";
-import { Lookup, type Outcome, type Surroundings } from "./lookup.ts";
+import { DEADLINE_MS, Lookup, type Outcome, type Surroundings } from "./lookup.ts";
 import { type Source, Telling } from "./telling.ts";
 import { Upstreams } from "./upstreams.ts";
 import { CLASS_IN, Flag, HEADER_LENGTH, type Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
@@ -30,6 +30,7 @@ const MAX_WAITING = 4_000;
 const FAILURE_SECONDS = 1;
 /** RFC 8767 §5: when a stale answer goes out, and how long it may be kept. */
 const STALE_AFTER_MS = 1_800;
+const STALE_AFTER_DOWN_MS = 200;
 const STALE_TTL = 30;
 /** Answers of our own are made once. */
 const LOCAL_SECONDS = 3_600;
@@ -163,8 +164,10 @@ export class DnsServer {
     this.#waiting.set(query.key, [asking]);
     const { dnssecOk, checkingDisabled } = query;
     const question = { wire: questionOf(query), dnssecOk, checkingDisabled };
-    const cancel = stale && this.#around.clock.after(STALE_AFTER_MS, () => this.#serveStale(query.key, stale));
-    new Lookup(question, this.#upstreams, this.#around, (outcome) => {
+    // While none answers nobody waits for long again and again (RFC 8767 §5, failure recheck timer).
+    const staleAfter = this.#upstreams.allDown ? STALE_AFTER_DOWN_MS : STALE_AFTER_MS;
+    const cancel = stale && this.#around.clock.after(staleAfter, () => this.#serveStale(query.key, stale));
+    new Lookup(question, asking.began + DEADLINE_MS, this.#upstreams, this.#around, (outcome) => {
       cancel?.();
       this.#settle(query, outcome, stale);
     });

@@ -61,7 +61,7 @@ class Upstream {
   #respond(bytes: Buffer, overTcp: boolean): Buffer | null {
     this.asked++;
     const { id, questions } = decode(bytes);
-    const packet = this.#answer(questions[0]?.name ?? "", overTcp);
+    const packet = this.#answer((questions[0]?.name ?? "").toLowerCase(), overTcp);
     return packet && encode({ type: "response", id, flags: 0x180, questions, ...packet });
   }
 }

@@ -52,7 +52,10 @@ export class Telling {
 
   /** `seconds` is asked for where the answer is told by itself. */
   answered(client: Client, asked: Asked, rcode: number, from: Source, seconds: () => number): void {
-    if (!this.#isSingle(client, from)) return this.#count(client, from, rcode);
+    if (!this.#isSingle(client, from)) {
+      this.#count(client, from, rcode);
+      return;
+    }
     this.#emit({
       type: "dns.answered",
       name: nameText(asked.name),

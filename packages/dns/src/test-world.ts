@@ -32,6 +32,8 @@ export class World {
   #timers: { at: number; order: number; act: () => void }[] = [];
   #order = 0;
   #lastId = 0;
+  /** Ids in sequence, and names in lower case. */
+  random: () => number = () => (++this.#lastId << 16) >>> 0;
 
   constructor(
     scripts: { [upstream: string]: Script },
@@ -50,7 +52,7 @@ export class World {
       },
       {
         clock: { now: () => this.now, after: (milliseconds, act) => this.#after(milliseconds, act) },
-        id: () => ++this.#lastId,
+        random: () => this.random(),
         exchange: ({ address }, overTcp, bytes, heard) => this.#exchange(address, overTcp, bytes, heard),
       },
       (event) => this.events.push(event),

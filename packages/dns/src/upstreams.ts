@@ -12,6 +12,7 @@ const SLOWEST_MS = 10_000;
 const MEASURE_EVERY_MS = 60_000;
 const FIRST_RETRY_MS = 2_000;
 const WITHOUT_EDNS_MS = 15 * 60_000;
+const FLAT_MS = 60 * 60_000;
 
 export class UpstreamHealth {
   readonly upstream: Upstream;
@@ -23,6 +24,8 @@ export class UpstreamHealth {
   measureAt = 0;
   retry = FIRST_RETRY_MS;
   withoutEdnsUntil = 0;
+  /** Until then it is asked in lower case. */
+  flatUntil = 0;
 
   constructor(upstream: Upstream) {
     this.upstream = upstream;
@@ -30,8 +33,12 @@ export class UpstreamHealth {
   }
 }
 
-const upstreamText = ({ address, port }: Upstream): string =>
-  port === 53 ? address : address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+/** As the configuration writes it. */
+function upstreamText({ address, port, tlsName }: Upstream): string {
+  const bracketed = address.includes(":") ? `[${address}]` : address;
+  if (tlsName !== null) return `tls://${bracketed}${port === 853 ? "" : `:${port}`}#${tlsName}`;
+  return port === 53 ? address : `${bracketed}:${port}`;
+}
 
 export class Upstreams {
   #all: readonly UpstreamHealth[] = [];
@@ -47,6 +54,10 @@ export class Upstreams {
     this.#all = [...new Map(upstreams.map((each) => [upstreamText(each), each]))].map(
       ([name, upstream]) => known.get(name) ?? new UpstreamHealth(upstream),
     );
+  }
+
+  get allDown(): boolean {
+    return this.#all.length > 0 && this.#all.every(({ down }) => down);
   }
 
   /** Best first. */
@@ -87,5 +98,10 @@ export class Upstreams {
   /** RFC 6891 §7: asked without OPT for a while. */
   hasNoEdns(each: UpstreamHealth, now: number): void {
     each.withoutEdnsUntil = now + WITHOUT_EDNS_MS;
+  }
+
+  /** It repeats questions in a spelling of its own. */
+  losesSpelling(each: UpstreamHealth, now: number): void {
+    each.flatUntil = now + FLAT_MS;
   }
 }
