@@ -137,7 +137,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     network: network.name,
   };
   const machine = identified.machine;
-  for (const what of identified.learned) events.push({ type: "machine.learned", what, ...asker, machine: machine.id });
+  if (identified.learned.length > 0)
+    events.push({ type: "machine.learned", what: identified.learned.join(", "), ...asker, machine: machine.id });
 
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {

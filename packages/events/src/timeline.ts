@@ -138,8 +138,19 @@ export class Timelines {
   }
 }
 
-const isEntry = ({ type }: BootEvent): boolean =>
-  type !== "http.started" && type !== "tftp.started" && type !== "http.progress" && type !== "tftp.progress";
+function isEntry(event: BootEvent): boolean {
+  switch (event.type) {
+    case "http.started":
+    case "tftp.started":
+    case "http.progress":
+    case "tftp.progress":
+      return false;
+    case "dhcpv6.answered":
+      return event.answer !== "Advertise" || event.clientKind !== "system";
+    default:
+      return true;
+  }
+}
 
 /** A repetition, of which the newest tells all. */
 const isAgain = (a: BootEvent, b: BootEvent): boolean =>

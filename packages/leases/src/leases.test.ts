@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parsePrefix } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
-import { type LeaseRequest, Leases } from "./index.ts";
+import { type Lease, type LeaseRequest, Leases } from "./index.ts";
 
 const prefix = parsePrefix("2001:db8:0:1::/64");
 const network = (first: string, last: string): Network =>
@@ -135,4 +135,36 @@ test("what an older version stored is read: addresses alone", () => {
   const leases = new Leases([JSON.parse(JSON.stringify(stored))]);
   assert.equal(leases.byBinding(ask("m", { kind: "address", duid: "01" }))?.address, stored.address);
   assert.equal(leases.byBinding(ask("m", { kind: "prefix", duid: "01" })), undefined);
+});
+
+test("what could not be stored is as it was: a new binding is gone, a moved one is back, and a newer one that was stored stays", () => {
+  const leases = new Leases();
+  const bind = (reserved: string | null, now: number): readonly Lease[] => {
+    const request = ask("node", { reserved, now });
+    const { address } = leases.choose(request);
+    assert.ok(address);
+    return leases.bind(address, request, 100);
+  };
+  const all = () => [...leases.all()].map(({ address, state, validUntil }) => `${address} ${state} ${validUntil}`).toSorted();
+
+  const first = bind(null, 1000);
+  leases.takeBack(first);
+  assert.deepEqual(all(), []);
+  assert.deepEqual(leases.ofMachine("node"), []);
+
+  const held = bind(null, 1000);
+  leases.stored(held);
+  const before = all();
+  leases.takeBack(bind("2001:db8:0:1::aaa", 1010));
+  assert.deepEqual(all(), before);
+  assert.equal(leases.byBinding(ask("node"))?.address, held[0]?.address);
+
+  const [renewed, again] = [bind(null, 1020), bind(null, 1030)];
+  leases.takeBack(renewed);
+  leases.stored(again);
+  assert.equal(leases.byAddress(held[0]?.address ?? "")?.validUntil, 1130);
+  const [lost, lostToo] = [bind(null, 1040), bind(null, 1050)];
+  leases.takeBack(lost);
+  leases.takeBack(lostToo);
+  assert.equal(leases.byAddress(held[0]?.address ?? "")?.validUntil, 1130, "what is on disk holds");
 });

@@ -48,13 +48,15 @@ export class Leases {
   #reserved = new Map<Address, string>();
   /** By network and kind: where the last search of a crowded pool ended. */
   readonly #searched = new Map<string, { at: number }>();
+  /** What was put and is not known to be stored yet: what stands on disk in its place, null for nothing. */
+  readonly #unstored = new Map<Address, Lease | null>();
   /** The prefixes that were ever leased, by their length. */
   readonly #prefixes = new Map<string, Set<string>>();
 
   constructor(stored: readonly Lease[] = []) {
     // Where a binding moved to another address, that one is put last and is its own.
     const bound = (lease: Lease): number => Number(lease.state === "bound");
-    for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil)) this.put(lease);
+    for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil)) this.#place(lease);
   }
 
   /** Takes the reservations of a configuration: address or prefix -> machine id. */
@@ -84,7 +86,37 @@ export class Leases {
     return this.#byMachine.get(machine) ?? [];
   }
 
+  /** The caller stores it, and says what became of that: `stored` or `takeBack`. */
   put(lease: Lease): void {
+    const { address } = lease;
+    if (!this.#unstored.has(address)) this.#unstored.set(address, this.#byAddress.get(address) ?? null);
+    this.#place(lease);
+  }
+
+  /** They are on disk. */
+  stored(leases: readonly Lease[]): void {
+    for (const lease of leases) {
+      if (this.#byAddress.get(lease.address) === lease) this.#unstored.delete(lease.address);
+      else if (this.#unstored.has(lease.address)) this.#unstored.set(lease.address, lease);
+    }
+  }
+
+  /** They could not be stored: what is on disk holds again, but where something newer took their place. */
+  takeBack(leases: readonly Lease[]): void {
+    for (const lease of leases) {
+      if (this.#byAddress.get(lease.address) !== lease) continue;
+      const before = this.#unstored.get(lease.address) ?? null;
+      this.#unstored.delete(lease.address);
+      if (before) {
+        this.#place(before);
+      } else {
+        this.#forget(lease);
+        this.#byAddress.delete(lease.address);
+      }
+    }
+  }
+
+  #place(lease: Lease): void {
     const { address, machine } = lease;
     const before = this.#byAddress.get(address);
     if (before) this.#forget(before);
@@ -128,15 +160,19 @@ export class Leases {
       this.#ownerOr(bound.address, request.machine) === request.machine &&
       !this.#liesAcross(bound.address, request)
     ) {
-      if (request.reserved === null || request.reserved === bound.address || !this.#mayHave(request.reserved, request))
+      if (
+        request.reserved === null ||
+        request.reserved === bound.address ||
+        !this.#mayHave(request.reserved, this.#byAddress.get(request.reserved), request)
+      )
         return { address: bound.address, why: `the ${kind} it has`, supersedes: null };
     }
 
     let other: Address | null = null;
     const candidates = kind === "prefix" ? prefixCandidates : addressCandidates;
     for (const { address, why, own } of candidates(request, this.#cursor(`${kind} ${network.name}`))) {
-      if (!this.#mayHave(address, request)) continue;
       const lease = this.#byAddress.get(address);
+      if (!this.#mayHave(address, lease, request)) continue;
       if (!lease || lease.machine === request.machine || own) {
         const another = lease && (lease.duid !== request.duid || lease.iaid !== request.iaid) && lease.machine === request.machine;
         const supersedes = another && lease.state === "bound" ? lease : null;
@@ -148,8 +184,8 @@ export class Leases {
     return { address: null, why: `${kind === "prefix" ? "the delegated prefix" : "the pool"} of network ${network.name} is full` };
   }
 
-  /** Whether the address may be given to this request at all. */
-  #mayHave(address: Address, request: LeaseRequest): boolean {
+  /** Whether the address, which has this lease or none, may be given to this request at all. */
+  #mayHave(address: Address, lease: Lease | undefined, request: LeaseRequest): boolean {
     const { now, network } = request;
     // The first address of a prefix is every router's (RFC 4291 §2.6.1).
     if (request.taken.has(address) || address === network.address || address === network.prefix.address) return false;
@@ -157,7 +193,6 @@ export class Leases {
     if (this.#liesAcross(address, request)) return false;
     const offer = this.#offers.get(address);
     if (offer && offer.machine !== request.machine && offer.until > now) return false;
-    const lease = this.#byAddress.get(address);
     if (!lease || lease.validUntil <= now) return true;
     if (lease.state === "declined") return false;
     if (lease.machine !== request.machine) return lease.state === "released";
@@ -220,7 +255,7 @@ export class Leases {
   /** Takes over what another id of the same machine has; the leases to store. */
   rename(from: string, to: string): Lease[] {
     const renamed = this.ofMachine(from).map((lease) => ({ ...lease, machine: to }));
-    for (const lease of renamed) this.put(lease);
+    for (const lease of renamed) this.#place(lease);
     for (const [address, offer] of this.#offers) if (offer.machine === from) this.#offers.set(address, { ...offer, machine: to });
     return renamed;
   }
