@@ -9,7 +9,7 @@ import { handle, type Outcome, type ServerState } from "./server.ts";
 
 export interface Dhcpv6Edge {
   readonly emit: Emit;
-  /** Resolves once they are on disk. */
+  /** Resolves once they are on disk. Where it rejects, they are taken back. */
   store(leases: readonly Lease[]): Promise<void>;
   /** Stores what was learned with the next lease, or a little later: no answer rests on it. */
   remember(machines: readonly Machine[]): void;
@@ -57,6 +57,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       return;
     }
     if (waiting >= MAX_WAITING) {
+      current.leases.takeBack(outcome.leases);
       drop("too many answers wait for the disk");
       return;
     }

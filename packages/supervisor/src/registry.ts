@@ -53,9 +53,15 @@ export class Registry {
     return this.#store.close();
   }
 
-  /** Resolves once they are on disk. */
-  storeLeases(leases: readonly Lease[]): Promise<void> {
-    return this.#store.commit(leases.map(leaseChange));
+  /** Resolves once they are on disk. Where they cannot be stored it rejects, and they are no leases any more. */
+  async storeLeases(leases: readonly Lease[]): Promise<void> {
+    try {
+      await this.#store.commit(leases.map(leaseChange));
+    } catch (error) {
+      this.leases.takeBack(leases);
+      throw error;
+    }
+    this.leases.stored(leases);
   }
 
   /** As if its client had released it; undefined where the address is not bound. Rejects where it cannot be stored. */
@@ -63,12 +69,7 @@ export class Registry {
     const lease = this.leases.byAddress(address);
     if (lease?.state !== "bound") return undefined;
     const released = this.leases.release(lease);
-    try {
-      await this.storeLeases([released]);
-    } catch (error) {
-      if (this.leases.byAddress(address) === released) this.leases.put(lease);
-      throw error;
-    }
+    await this.storeLeases([released]);
     return released;
   }
 
