@@ -32,7 +32,7 @@ export class Configured {
 
   /** The machine that an entry gives this MAC. */
   byMac(mac: Mac): string | undefined {
-    return this.#by.get(`MAC ${mac}`);
+    return this.#by.size === 0 ? undefined : this.#by.get(`MAC ${mac}`);
   }
 
   /** The surest first: what an operator wrote down of this very system, of its card, of its board, of the slot it stands in. */
@@ -42,6 +42,7 @@ export class Configured {
     uuids: readonly string[],
     port: PortEvidence | undefined,
   ): { id: string; why: string } | null {
+    if (this.#by.size === 0) return null;
     for (const key of [`DUID ${duid}`, `MAC ${mac}`, ...uuids.map((uuid) => `UUID ${uuid}`)]) {
       const id = this.#by.get(key);
       if (id !== undefined) return { id, why: `configured ${key} of ${id}` };

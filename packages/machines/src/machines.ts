@@ -34,19 +34,26 @@ export interface Renamed {
   readonly machine: Machine;
 }
 
+/** A machine as it is now. Each index leads straight to it: at 100,000 machines every look into a map is a wait for memory. */
+interface Known {
+  machine: Machine;
+  /** Unix milliseconds of its last message since the start; -Infinity: none yet. */
+  seenAt: number;
+  /** When it came to the end of the queue of strangers. */
+  queuedAt: number;
+}
+
 export class Machines {
-  readonly #byId = new Map<string, Machine>();
-  readonly #idByMac = new Map<Mac, string>();
-  readonly #idByUuid = new Map<string, string>();
-  readonly #idByDuid = new Map<string, string>();
-  readonly #idByToken = new Map<string, string>();
+  readonly #byId = new Map<string, Known>();
+  readonly #byMac = new Map<Mac, Known>();
+  readonly #byUuid = new Map<string, Known>();
+  readonly #byDuid = new Map<string, Known>();
+  readonly #byToken = new Map<string, Known>();
   /** UUIDs and DUIDs that two machines showed: they tell neither. */
   readonly #shared = new Set<string>();
-  /** Id -> Unix milliseconds of its last message, since the start. */
-  readonly #seen = new Map<string, number>();
   readonly #macSource = new MacSource();
-  /** Ids that were only met: neither configured nor installing nor installed. The one met longest ago comes first. */
-  readonly #strangers = new Set<string>();
+  /** Those that were only met: neither configured nor installing nor installed. */
+  readonly #strangers = new Set<Known>();
   #configured = new Configured([]);
 
   /** `stored`: the machines of an earlier run. */
@@ -72,26 +79,34 @@ export class Machines {
         renamed.push({ from: known.id, machine });
       }
     }
-    for (const id of this.#configured.ids()) this.#strangers.delete(id);
+    for (const id of this.#configured.ids()) {
+      const known = this.#byId.get(id);
+      if (known) this.#strangers.delete(known);
+    }
     return renamed;
   }
 
-  /** Forgets the strangers that were met longest ago, where they are too many; their ids. Those that `hasLease` are none. */
+  /** Forgets strangers that were met long ago, where they are too many; their ids. Those that `hasLease` are none. */
   forgetStrangers(hasLease: (id: string) => boolean): string[] {
     const forgotten: string[] = [];
-    for (const id of this.#strangers) {
+    for (const known of this.#strangers) {
       if (this.#strangers.size <= MAX_STRANGERS) break;
-      this.#strangers.delete(id);
-      const machine = this.#byId.get(id);
-      if (!machine || hasLease(id)) continue;
+      const { machine, seenAt, queuedAt } = known;
+      this.#strangers.delete(known);
+      if (hasLease(machine.id)) continue;
+      if (seenAt > queuedAt) {
+        known.queuedAt = seenAt;
+        this.#strangers.add(known);
+        continue;
+      }
       this.#remove(machine);
-      forgotten.push(id);
+      forgotten.push(machine.id);
     }
     return forgotten;
   }
 
-  all(): IterableIterator<Machine> {
-    return this.#byId.values();
+  *all(): Generator<Machine> {
+    for (const { machine } of this.#byId.values()) yield machine;
   }
 
   /** The machines of the configuration, by id. */
@@ -100,28 +115,25 @@ export class Machines {
   }
 
   byId(id: string): Machine | undefined {
-    return this.#byId.get(id);
+    return this.#byId.get(id)?.machine;
   }
 
   byMac(mac: Mac): Machine | undefined {
-    const id = this.#idByMac.get(mac);
-    return id === undefined ? undefined : this.#byId.get(id);
+    return this.#byMac.get(mac)?.machine;
   }
 
   /** Undefined also where several machines show it. */
   byUuid(uuid: string): Machine | undefined {
-    const id = this.#shared.has(uuid) ? undefined : this.#idByUuid.get(uuid);
-    return id === undefined ? undefined : this.#byId.get(id);
+    return this.#toldBy(this.#byUuid, uuid);
   }
 
-  #byDuid(duid: string | undefined): Machine | undefined {
-    const id = duid === undefined || this.#shared.has(duid) ? undefined : this.#idByDuid.get(duid);
-    return id === undefined ? undefined : this.#byId.get(id);
+  #toldBy(index: ReadonlyMap<string, Known>, identity: string | undefined): Machine | undefined {
+    const known = identity === undefined ? undefined : index.get(identity);
+    return known && !this.#shared.has(identity as string) ? known.machine : undefined;
   }
 
   byToken(token: string): Machine | undefined {
-    const id = this.#idByToken.get(token);
-    return id === undefined ? undefined : this.#byId.get(id);
+    return this.#byToken.get(token)?.machine;
   }
 
   /** What the configuration says of a machine. */
@@ -145,7 +157,7 @@ export class Machines {
     const shown = this.#read(evidence, now, changed);
     const { mac, uuids } = shown;
     const configured = this.#configured.find(evidence.duid, mac, uuids, evidence.port);
-    const found = configured ? { machine: this.#byId.get(configured.id), why: configured.why } : this.#find(shown, now);
+    const found = configured ? { machine: this.byId(configured.id), why: configured.why } : this.#find(shown, now);
     if (!found) return null;
     const known = found.machine;
     const before = known ?? this.#begin(configured?.id ?? newId(mac, uuids[0], evidence.duid), now);
@@ -154,14 +166,14 @@ export class Machines {
     const took = mac !== null && machine.macs.includes(mac) && this.#takeFromOthers(mac, machine.id, changed);
     if (machine !== known || took) changed.push(machine);
     for (const each of changed) this.#put(each);
-    if (this.#strangers.delete(machine.id)) this.#strangers.add(machine.id);
-    this.#seen.set(machine.id, now);
+    const seen = this.#byId.get(machine.id);
+    if (seen) seen.seenAt = now;
     return { machine, mac, why: found.why, learned, changed };
   }
 
   /** A machine that was not met before. A card that moved left its name with the machine that it was in. */
   #begin(id: string, now: number): Machine {
-    const named = this.#byId.get(id);
+    const named = this.byId(id);
     if (!named) return newMachine(id, now);
     return named.macs.length === 0 ? named : this.#begin(`${id}-2`, now);
   }
@@ -187,7 +199,7 @@ export class Machines {
     const why = `MAC ${mac} ${from}`;
     if (mac !== null && here(byMac) && !this.#cardMoved(byMac, mac, shown)) return { machine: byMac, why };
     const byUuid = uuids.map((uuid) => this.byUuid(uuid)).find(here);
-    const byDuid = this.#byDuid(evidence.duid);
+    const byDuid = this.#toldBy(this.#byDuid, evidence.duid);
     if (mac !== null) {
       // Firmware and iPXE read the board's UUID. A system's may be its disk's, and disks are cloned.
       if (byUuid && evidence.uuidOrder && !this.#seenLately(byUuid, now))
@@ -208,7 +220,7 @@ export class Machines {
   }
 
   #seenLately({ id, macs }: Machine, now: number): boolean {
-    return macs.length > 0 && now - (this.#seen.get(id) ?? Number.NEGATIVE_INFINITY) < CARD_CHANGE_MS;
+    return macs.length > 0 && now - (this.#byId.get(id)?.seenAt ?? Number.NEGATIVE_INFINITY) < CARD_CHANGE_MS;
   }
 
   /** The machine with what the message shows and it did not have yet. */
@@ -249,7 +261,7 @@ export class Machines {
 
   /** Sets how far its installation is; returns the machine as it is then. */
   setBoot(id: string, stage: Machine["boot"]["stage"], now: number): Machine | undefined {
-    const machine = this.#byId.get(id);
+    const machine = this.byId(id);
     if (!machine) return undefined;
     // It stays until the next installation: a report whose answer was lost, or that could not be stored, comes again.
     const begins = stage === "installing" && machine.boot.stage !== "installing";
@@ -261,51 +273,55 @@ export class Machines {
 
   #knownAs({ macs, uuid, duid, port }: MachineConfig): Machine | undefined {
     const known =
-      this.#byDuid(duid ?? undefined) ??
+      this.#toldBy(this.#byDuid, duid ?? undefined) ??
       macs.map((mac) => this.byMac(mac)).find((machine) => machine) ??
       (uuid === null ? undefined : this.byUuid(uuid));
     if (known || !port) return known;
     const name = portName(port);
-    const seen = [...this.#byId.values()].filter(({ ports }) => ports.some((each) => portName(each) === name));
+    const seen = [...this.all()].filter(({ ports }) => ports.some((each) => portName(each) === name));
     return seen.length === 1 ? seen[0] : undefined;
   }
 
   #put(machine: Machine): void {
-    const before = this.#byId.get(machine.id);
-    if (before) this.#unindex(before);
-    else if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.add(machine.id);
-    if (machine.boot.stage !== "new") this.#strangers.delete(machine.id);
-    this.#byId.set(machine.id, machine);
-    for (const mac of machine.macs) this.#idByMac.set(mac, machine.id);
-    if (machine.uuid !== null) this.#index(this.#idByUuid, machine.uuid, machine.id);
-    for (const duid of machine.duids) this.#index(this.#idByDuid, duid, machine.id);
-    if (machine.boot.token !== null) this.#idByToken.set(machine.boot.token, machine.id);
+    let known = this.#byId.get(machine.id);
+    if (known) {
+      this.#unindex(known);
+      known.machine = machine;
+    } else {
+      known = { machine, seenAt: Number.NEGATIVE_INFINITY, queuedAt: Number.NEGATIVE_INFINITY };
+      this.#byId.set(machine.id, known);
+      if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.add(known);
+    }
+    if (machine.boot.stage !== "new") this.#strangers.delete(known);
+    for (const mac of machine.macs) this.#byMac.set(mac, known);
+    if (machine.uuid !== null) this.#index(this.#byUuid, machine.uuid, known);
+    for (const duid of machine.duids) this.#index(this.#byDuid, duid, known);
+    if (machine.boot.token !== null) this.#byToken.set(machine.boot.token, known);
   }
 
-  #index(index: Map<string, string>, identity: string, id: string): void {
+  #index(index: Map<string, Known>, identity: string, known: Known): void {
     const other = index.get(identity);
-    if (other !== undefined && other !== id) {
+    if (other !== undefined && other !== known) {
       this.#shared.add(identity);
       if (this.#shared.size > MAX_SHARED) this.#shared.delete(this.#shared.values().next().value as string);
     }
-    index.set(identity, id);
+    index.set(identity, known);
   }
 
-  #remove(machine: Machine): void {
-    this.#unindex(machine);
-    this.#byId.delete(machine.id);
-    this.#strangers.delete(machine.id);
-    this.#seen.delete(machine.id);
+  #remove({ id }: Machine): void {
+    const known = this.#byId.get(id);
+    if (!known) return;
+    this.#unindex(known);
+    this.#byId.delete(id);
+    this.#strangers.delete(known);
   }
 
-  #unindex({ id, macs, uuid, duids, boot }: Machine): void {
-    const drop = (index: Map<string, string>, key: string): void => {
-      if (index.get(key) === id) index.delete(key);
-    };
-    for (const mac of macs) drop(this.#idByMac, mac);
-    for (const duid of duids) drop(this.#idByDuid, duid);
-    if (uuid !== null) drop(this.#idByUuid, uuid);
-    if (boot.token !== null) drop(this.#idByToken, boot.token);
+  #unindex(known: Known): void {
+    const { macs, uuid, duids, boot } = known.machine;
+    for (const mac of macs) drop(this.#byMac, mac, known);
+    for (const duid of duids) drop(this.#byDuid, duid, known);
+    if (uuid !== null) drop(this.#byUuid, uuid, known);
+    if (boot.token !== null) drop(this.#byToken, boot.token, known);
   }
 
   /** A configured machine keeps to the MACs that its entry names, if it names any; a new card in its board is its own besides. */
@@ -314,6 +330,10 @@ export class Machines {
     if (owner !== undefined) return owner === machine.id;
     return newCard || (this.config(machine.id)?.macs.length ?? 0) === 0;
   }
+}
+
+function drop(index: Map<string, Known>, key: string, known: Known): void {
+  if (index.get(key) === known) index.delete(key);
 }
 
 /** What a message shows, read. */
