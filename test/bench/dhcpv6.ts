@@ -3,9 +3,10 @@
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Namespace, NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
+import { NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
+import { cpuSeconds, LOAD_CORE_LIMIT, median, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
 
 interface Load {
   readonly exchanges: number;
@@ -17,16 +18,6 @@ interface Load {
   readonly p99: number;
   /** share of the load's core */
   readonly cpu: number;
-}
-
-interface Server {
-  readonly name: string;
-  start(): Promise<RunningServer>;
-}
-
-interface RunningServer {
-  readonly pid: number;
-  stop(): Promise<void>;
 }
 
 interface Figures {
@@ -43,7 +34,6 @@ interface Figures {
 const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
-const LOAD_CORE_LIMIT = 0.8;
 
 export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 3);
@@ -216,43 +206,4 @@ function dnsmasq(vlan: ProvisioningVlan): Server {
       );
     },
   };
-}
-
-async function start(
-  namespace: Namespace,
-  argv: readonly string[],
-  ready: RegExp | null,
-  logFile: string,
-  env?: NodeJS.ProcessEnv,
-): Promise<RunningServer> {
-  const log = openSync(logFile, "w");
-  const child = namespace.spawn(["taskset", "-c", "0", ...argv], { stdio: ["ignore", log, "inherit"], env });
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  for (let waited = 0; waited < 1500 || (ready && !ready.test(readFileSync(logFile, "latin1"))); waited += 100) {
-    if (waited > 30_000 || child.exitCode !== null) throw new Error(`${argv[0]} did not start`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return {
-    pid: child.pid as number,
-    stop: async () => {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
-}
-
-/** User and system time of the process, all its threads. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-const residentMegabytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -1,0 +1,56 @@
+/** Servers under measurement: each on core 0, one after the other, and what /proc tells of them. */
+import { openSync, readFileSync } from "node:fs";
+import type { Namespace } from "@netboot6/lab";
+
+export interface Server {
+  readonly name: string;
+  start(): Promise<RunningServer>;
+}
+
+export interface RunningServer {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** The share of its core from which on the load is the bottleneck: the measurement is void. */
+export const LOAD_CORE_LIMIT = 0.8;
+
+/** Resolves once its log says `ready`, or where null, after a moment. */
+export async function start(
+  namespace: Namespace,
+  argv: readonly string[],
+  ready: RegExp | null,
+  logFile: string,
+  env?: NodeJS.ProcessEnv,
+): Promise<RunningServer> {
+  const log = openSync(logFile, "w");
+  const child = namespace.spawn(["taskset", "-c", "0", ...argv], { stdio: ["ignore", log, "inherit"], env });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  for (let waited = 0; waited < 1500 || (ready && !ready.test(readFileSync(logFile, "latin1"))); waited += 100) {
+    if (waited > 30_000 || child.exitCode !== null) throw new Error(`${argv[0]} did not start`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    pid: child.pid as number,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** User and system time of the process, all its threads. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+export const residentMegabytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
