@@ -18,6 +18,7 @@ import {
 import type { Network } from "@netboot6/config";
 import type { Lease } from "@netboot6/leases";
 import { assign, extend, giveBack, type IaAnswer } from "./associations.ts";
+import { answerName, type NameAnswer } from "./fqdn.ts";
 import type { Asked, BootAnswer, ServerState } from "./server.ts";
 
 export interface Answer {
@@ -32,31 +33,36 @@ export interface Answer {
 
 const ENTERPRISE_INTEL = 343;
 const INF_REFRESH_SECONDS = 3600;
+/** The RFC's own values (RFC 9915 §7.6), so that a client forgets what another server told it. */
 const SOL_MAX_RT_SECONDS = 3600;
+const INF_MAX_RT_SECONDS = 3600;
 
 export function answer(state: ServerState, asked: Asked, boot: (address: Address | null) => BootAnswer): Answer {
   const { message, facts, network, dhcp } = asked;
   const silent = (why: string): Answer => ({ message: null, leases: [], given: [], bootfileUrl: null, why: [why] });
 
+  const name = answerName(state, asked);
+  const claimed = name?.claimed ?? null;
   switch (message.type) {
     case MessageType.solicit: {
       // RFC 9915 §18.3.1: an answer at once with addresses only where both sides want it so; EDK2 drops one it did not ask for.
       const rapid = facts.rapidCommit && dhcp.rapidCommit;
-      const ias = assign(state, asked, rapid);
+      const ias = assign(state, asked, rapid, claimed);
       return compose(
         state,
         asked,
         rapid ? MessageType.reply : MessageType.advertise,
         ias,
         boot,
+        name,
         rapid ? [{ code: OptionCode.rapidCommit, data: EMPTY }] : [],
       );
     }
     case MessageType.request:
-      return compose(state, asked, MessageType.reply, assign(state, asked, true), boot);
+      return compose(state, asked, MessageType.reply, assign(state, asked, true, claimed), boot, name);
     case MessageType.renew:
     case MessageType.rebind:
-      return compose(state, asked, MessageType.reply, extend(state, asked), boot);
+      return compose(state, asked, MessageType.reply, extend(state, asked, claimed), boot, name);
     case MessageType.confirm: {
       const addresses = facts.iaNas.flatMap((ia) => ia.addresses.map(({ address }) => address));
       if (addresses.length === 0) return silent("a Confirm without addresses (RFC 9915 §18.3.3)");
@@ -64,13 +70,13 @@ export function answer(state: ServerState, asked: Asked, boot: (address: Address
       const status = onLink
         ? statusOption(Status.success, "all addresses are on this link")
         : statusOption(Status.notOnLink, "not on this link");
-      return compose(state, asked, MessageType.reply, [], null, [status]);
+      return compose(state, asked, MessageType.reply, [], null, null, [status]);
     }
     case MessageType.release:
     case MessageType.decline:
-      return compose(state, asked, MessageType.reply, giveBack(state, asked), null, [statusOption(Status.success, "")]);
+      return compose(state, asked, MessageType.reply, giveBack(state, asked), null, null, [statusOption(Status.success, "")]);
     case MessageType.informationRequest:
-      return compose(state, asked, MessageType.reply, [], boot);
+      return compose(state, asked, MessageType.reply, [], boot, null);
     default:
       return silent("not a client's message");
   }
@@ -84,6 +90,7 @@ function compose(
   type: number,
   ias: readonly IaAnswer[],
   boot: ((address: Address | null) => BootAnswer) | null,
+  name: NameAnswer | null,
   more: readonly Option[] = [],
 ): Answer {
   const { facts, dhcp, message } = asked;
@@ -108,6 +115,8 @@ function compose(
   options.push({ code: OptionCode.serverId, data: state.serverDuid });
   if (type === MessageType.advertise) options.push({ code: OptionCode.preference, data: Uint8Array.of(dhcp.preference) });
   options.push(...more, ...ias.map((ia) => ia.option));
+  if (name) why.push(name.why);
+  if (name?.option) options.push(name.option);
   options.push(...requestedOptions(state, asked, wants));
   return {
     message: { type, transactionId: message.transactionId, options },
@@ -128,8 +137,9 @@ function requestedOptions(state: ServerState, asked: Asked, wants: (code: number
   if (search.length > 0 && wants(OptionCode.domainSearch)) options.push({ code: OptionCode.domainSearch, data: encodeDomains(search) });
   if (dhcp.ntp.length > 0 && wants(OptionCode.ntpServer)) options.push({ code: OptionCode.ntpServer, data: encodeNtp(dhcp.ntp) });
   if (wants(OptionCode.solMaxRt)) options.push(u32Option(OptionCode.solMaxRt, SOL_MAX_RT_SECONDS));
-  if (message.type === MessageType.informationRequest && wants(OptionCode.informationRefreshTime))
-    options.push(u32Option(OptionCode.informationRefreshTime, INF_REFRESH_SECONDS));
+  if (message.type !== MessageType.informationRequest) return options;
+  if (wants(OptionCode.infMaxRt)) options.push(u32Option(OptionCode.infMaxRt, INF_MAX_RT_SECONDS));
+  if (wants(OptionCode.informationRefreshTime)) options.push(u32Option(OptionCode.informationRefreshTime, INF_REFRESH_SECONDS));
   return options;
 }
 

@@ -58,14 +58,14 @@ function readIas({ facts }: Asked): Ia[] {
 }
 
 /** Solicit and Request: an address or prefix for each IA; stored only where `commit` says so. */
-export function assign(state: ServerState, asked: Asked, commit: boolean): IaAnswer[] {
+export function assign(state: ServerState, asked: Asked, commit: boolean, hostname: string | null): IaAnswer[] {
   const taken = new Set<string>();
   return readIas(asked).map((ia): IaAnswer => {
     // RFC 9915 §18.3.2: what cannot be on this link is told so, and nothing else is given in its place. Prefixes are on no link.
     const checked = ia.kind === "address" && commit && !asked.facts.rapidCommit;
     const wrong = checked ? ia.asks.find((address) => !prefixContains(asked.network.prefix, address)) : undefined;
     if (wrong !== undefined) return refused(ia, Status.notOnLink, `${wrong} is not on network ${asked.network.name}`);
-    const request = requestFor(state, asked, ia, taken);
+    const request = requestFor(state, asked, ia, taken, hostname);
     const chosen = state.leases.choose(request);
     if (chosen.address === null) return refused(ia, ia.kind === "prefix" ? Status.noPrefixAvail : Status.noAddrsAvail, chosen.why);
     taken.add(chosen.address);
@@ -81,10 +81,10 @@ export function assign(state: ServerState, asked: Asked, commit: boolean): IaAns
 }
 
 /** Renew and Rebind, RFC 9915 §18.3.4, §18.3.5. */
-export function extend(state: ServerState, asked: Asked): IaAnswer[] {
+export function extend(state: ServerState, asked: Asked, hostname: string | null): IaAnswer[] {
   const taken = new Set<string>();
   return readIas(asked).map((ia): IaAnswer => {
-    const request = requestFor(state, asked, ia, taken);
+    const request = requestFor(state, asked, ia, taken, hostname);
     if (ia.asks.length === 0 && asked.message.type === MessageType.renew && !state.leases.byBinding(request))
       return refused(ia, Status.noBinding, "no binding for this IA");
     const chosen = state.leases.choose(request);
@@ -117,7 +117,13 @@ export function giveBack(state: ServerState, asked: Asked): IaAnswer[] {
 }
 
 /** What an IA of the message asks of the leases. */
-function requestFor(state: ServerState, asked: Asked, { kind, iaid, asks }: Ia, taken: ReadonlySet<string>): LeaseRequest {
+function requestFor(
+  state: ServerState,
+  asked: Asked,
+  { kind, iaid, asks }: Ia,
+  taken: ReadonlySet<string>,
+  hostname: string | null,
+): LeaseRequest {
   const { machine, mac } = asked.identified;
   return {
     kind,
@@ -129,6 +135,7 @@ function requestFor(state: ServerState, asked: Asked, { kind, iaid, asks }: Ia, 
     bootClient: asked.bootClient,
     reserved: reservedFor(state, kind, machine.id, asked.network),
     hints: asks,
+    hostname: kind === "address" ? hostname : null,
     taken,
     now: asked.now,
   };

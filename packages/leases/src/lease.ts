@@ -16,6 +16,11 @@ export interface Lease {
   readonly validUntil: number;
   /** Unix seconds of the first binding of this machine. */
   readonly since: number;
+  /** The name that its client claims (RFC 4704), whole, in lower case, without the final dot; it ends with the lease. */
+  readonly hostname?: string;
 }
+
+/** Whether it is held now; `now` in Unix seconds. */
+export const isLive = ({ state, validUntil }: Lease, now: number): boolean => state === "bound" && validUntil > now;
 
 export const isPrefix = (leased: string): boolean => leased.includes("/");

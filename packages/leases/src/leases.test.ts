@@ -27,6 +27,7 @@ const ask = (machine: string, more: Partial<LeaseRequest> = {}): LeaseRequest =>
   bootClient: false,
   reserved: null,
   hints: [],
+  hostname: null,
   taken: new Set(),
   now: 1000,
   ...more,

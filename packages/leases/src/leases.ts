@@ -5,7 +5,7 @@
 import { type Address, type Mac, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import { addressCandidates } from "./candidates.ts";
-import { isPrefix, type Lease } from "./lease.ts";
+import { isLive, isPrefix, type Lease } from "./lease.ts";
 import { isDelegated, prefixCandidates, prefixesOverlap } from "./prefixes.ts";
 
 /** Who asks for an address (IA_NA) or a prefix (IA_PD). All that is leased is text; a prefix has its length. */
@@ -22,6 +22,8 @@ export interface LeaseRequest {
   readonly reserved: Address | null;
   /** What the client asks for. */
   readonly hints: readonly Address[];
+  /** The name that it claims, whole; null: none, or none that it may have. */
+  readonly hostname: string | null;
   /** Given to other IAs of the same message. */
   readonly taken: ReadonlySet<Address>;
   /** Unix seconds. */
@@ -42,6 +44,9 @@ export class Leases {
   readonly #byAddress = new Map<Address, Lease>();
   /** Each machine's, what was put last at the end. */
   readonly #byMachine = new Map<string, Lease[]>();
+  #changes = 0;
+  /** The addresses whose clients claim, or claimed, a name. */
+  readonly #byName = new Map<string, Set<Address>>();
   /** Addresses advertised and not yet requested, so that two machines are not offered the same one. */
   readonly #offers = new Map<Address, { machine: string; until: number }>();
   /** What machines of the configuration reserve. */
@@ -66,6 +71,11 @@ export class Leases {
 
   all(): IterableIterator<Lease> {
     return this.#byAddress.values();
+  }
+
+  /** Grows whenever a lease begins, ends or changes hands or name; not where it is merely renewed. */
+  get changes(): number {
+    return this.#changes;
   }
 
   byAddress(address: Address): Lease | undefined {
@@ -112,6 +122,7 @@ export class Leases {
       } else {
         this.#forget(lease);
         this.#byAddress.delete(lease.address);
+        this.#changes++;
       }
     }
   }
@@ -119,16 +130,36 @@ export class Leases {
   #place(lease: Lease): void {
     const { address, machine } = lease;
     const before = this.#byAddress.get(address);
+    if (before?.machine !== machine || before.state !== lease.state || before.hostname !== lease.hostname) this.#changes++;
     if (before) this.#forget(before);
     else if (isPrefix(address)) this.#addPrefix(address);
     this.#byAddress.set(address, lease);
+    if (lease.hostname !== undefined) {
+      const same = this.#byName.get(lease.hostname);
+      if (same) same.add(address);
+      else this.#byName.set(lease.hostname, new Set([address]));
+    }
     const others = this.#byMachine.get(machine);
     if (others) others.push(lease);
     else this.#byMachine.set(machine, [lease]);
     this.#offers.delete(address);
   }
 
+  /** The machine that has the name, by claiming it first; undefined where none has. */
+  claimant(hostname: string, now: number): string | undefined {
+    for (const address of this.#byName.get(hostname) ?? []) {
+      const lease = this.#byAddress.get(address);
+      if (lease && isLive(lease, now)) return lease.machine;
+    }
+    return undefined;
+  }
+
   #forget(lease: Lease): void {
+    if (lease.hostname !== undefined) {
+      const addresses = this.#byName.get(lease.hostname);
+      addresses?.delete(lease.address);
+      if (addresses?.size === 0) this.#byName.delete(lease.hostname);
+    }
     const leases = this.#byMachine.get(lease.machine) ?? [];
     if (leases.length <= 1) this.#byMachine.delete(lease.machine);
     else leases.splice(leases.indexOf(lease), 1);
@@ -235,6 +266,8 @@ export class Leases {
   bind(address: Address, request: LeaseRequest, valid: number): Lease[] {
     const before = this.#byAddress.get(address);
     const moved = this.byBinding(request);
+    // A client that says nothing of its name when it renews keeps it; another stage has none.
+    const hostname = request.hostname ?? (moved?.address === address ? moved.hostname : undefined);
     const lease: Lease = {
       address,
       network: request.network.name,
@@ -244,6 +277,7 @@ export class Leases {
       state: "bound",
       validUntil: request.now + valid,
       since: before?.machine === request.machine ? before.since : request.now,
+      ...(hostname === undefined ? {} : { hostname }),
     };
     // Released first: what is put last is the binding's address.
     const left = moved && moved.address !== address && moved.state === "bound";

@@ -8,6 +8,7 @@ import type { Asker, Emit, Question } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
+import { type Names, namesOf, watchNames } from "./names.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
@@ -23,6 +24,8 @@ export class Registry {
   readonly #store: Store;
   #appliance: Appliance;
   #networks: readonly Network[] = [];
+  /** How many were taken. */
+  #configurations = 0;
 
   static async open(appliance: Appliance): Promise<Registry> {
     const store = await openStore(appliance.state.dir);
@@ -71,6 +74,20 @@ export class Registry {
     const released = this.leases.release(lease);
     await this.storeLeases([released]);
     return released;
+  }
+
+  /** The names that machines have in the DNS now. */
+  names(): Names {
+    return namesOf(this.machines, this.leases, this.#appliance.domain, Math.floor(Date.now() / 1000));
+  }
+
+  /** Tells them now and whenever they change, until the returned function is called. */
+  watchNames(tell: (names: Names) => void): () => void {
+    return watchNames(
+      () => this.names(),
+      () => this.leases.changes + this.#configurations,
+      tell,
+    );
   }
 
   storeMachine(machine: Machine): Promise<void> {
@@ -202,6 +219,7 @@ export class Registry {
   }
 
   #takeMachines(): void {
+    this.#configurations++;
     for (const { from, machine } of this.machines.configure(this.#appliance.machines)) {
       const leases = this.leases.rename(from, machine.id);
       this.#store.later([forgottenChange(from), machineChange(machine), ...leases.map(leaseChange)]);

@@ -3,6 +3,8 @@ import { type Decoded, decoded, undecodable } from "../decoded.ts";
 import { DUID_MAX_BYTES, OptionCode } from "./constants.ts";
 import { type ClientServerMessage, readU16 } from "./message.ts";
 import {
+  type ClientFqdn,
+  decodeClientFqdn,
   decodeIa,
   decodeIaAddress,
   decodeIaPrefix,
@@ -43,6 +45,7 @@ export interface ClientFacts {
   readonly vendorClass: VendorClass | null;
   /** In the client's order, RFC 5970 §3.3. */
   readonly architectures: readonly number[];
+  readonly fqdn: ClientFqdn | null;
 }
 
 /** Far more than any client has; each costs its server a search for an address, and a datagram has room for thousands. */
@@ -57,6 +60,7 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
   let userClasses: string[] = [];
   let vendorClass: VendorClass | null = null;
   let architectures: number[] = [];
+  let fqdn: ClientFqdn | null = null;
   const iaNas: ClientIa[] = [];
   const iaPds: ClientPrefixIa[] = [];
 
@@ -122,8 +126,11 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
         architectures = list.value;
         break;
       }
+      case OptionCode.clientFqdn:
+        fqdn = decodeClientFqdn(data);
+        break;
     }
   }
   if (iaNas.length + iaPds.length > MAX_IAS) return undecodable(`${iaNas.length + iaPds.length} IAs; ${MAX_IAS} are taken`);
-  return decoded({ clientId, serverId, iaNas, iaPds, requested, elapsed, rapidCommit, userClasses, vendorClass, architectures });
+  return decoded({ clientId, serverId, iaNas, iaPds, requested, elapsed, rapidCommit, userClasses, vendorClass, architectures, fqdn });
 }

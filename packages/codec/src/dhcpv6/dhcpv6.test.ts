@@ -86,6 +86,17 @@ test("a remote-id survives its round trip; a port's name is text where it is pri
   );
 });
 
+test("a client's name survives its round trip, whole or partial; what are no labels is none", () => {
+  const label = fc.uint8Array({ minLength: 1, maxLength: 63 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+  const labels = fc.array(label, { maxLength: 5 });
+  fc.assert(
+    fc.property(fc.nat(255), labels, fc.boolean(), (flags, names, whole) =>
+      assert.deepEqual(o.decodeClientFqdn(o.encodeClientFqdn({ flags, labels: names, whole })), { flags, labels: names, whole }),
+    ),
+  );
+  for (const hex of ["", "00c00c", "000561", "00016100ff"]) assert.equal(o.decodeClientFqdn(Buffer.from(hex, "hex")).labels, null, hex);
+});
+
 test("100,000 mutated client messages never make a decoder throw, and what is decoded can be encoded", () => {
   const samples = join(import.meta.dirname, "../../../dhcpv6/samples");
   const originals = readdirSync(samples, { recursive: true, encoding: "utf8" })

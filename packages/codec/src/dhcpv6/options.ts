@@ -240,6 +240,42 @@ export function decodeDomains(data: Uint8Array): Decoded<string[]> {
   return decoded(names);
 }
 
+/** Client FQDN (RFC 4704 §4). */
+export interface ClientFqdn {
+  /** Bits of FqdnFlag. */
+  readonly flags: number;
+  /** Null where they are no labels of RFC 1035 (compressed, longer than the option). */
+  readonly labels: readonly string[] | null;
+  /** It ends with the root: a whole name, not a part of one. */
+  readonly whole: boolean;
+}
+
+/** S: the server makes the name known; O: it does so against the client's wish; N: it does not. */
+export const FqdnFlag = { s: 1, o: 2, n: 4 } as const;
+
+export function decodeClientFqdn(data: Uint8Array): ClientFqdn {
+  const flags = data[0] ?? 0;
+  const labels: string[] = [];
+  let at = 1;
+  while (at < data.length) {
+    const length = data[at] as number;
+    const end = at + 1 + length;
+    if (length === 0) return { flags, labels: end === data.length ? labels : null, whole: true };
+    if (length > 63 || end > data.length) return { flags, labels: null, whole: false };
+    labels.push(Buffer.from(data.buffer, data.byteOffset + at + 1, length).toString("latin1"));
+    at = end;
+  }
+  return { flags, labels: data.length === 0 ? null : labels, whole: false };
+}
+
+/** Labels longer than 63 bytes are a programmer's error. */
+export function encodeClientFqdn({ flags, labels, whole }: ClientFqdn): Uint8Array {
+  const bytes = [flags];
+  for (const label of labels ?? []) bytes.push(label.length, ...Buffer.from(label, "latin1"));
+  if (whole) bytes.push(0);
+  return Uint8Array.from(bytes);
+}
+
 /** NTP server option with one address suboption each (RFC 5908 §4.1). */
 export function encodeNtp(addresses: readonly Address[]): Uint8Array {
   return encodeOptions(addresses.map((address) => ({ code: 1, data: addressBytes(address) })));

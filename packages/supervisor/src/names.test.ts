@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MachineConfig } from "@netboot6/config";
+import { type Lease, Leases } from "@netboot6/leases";
+import { Machines } from "@netboot6/machines";
+import { type Names, namesOf, watchNames } from "./names.ts";
+
+const DOMAIN = "rack.example";
+const lease = (address: string, machine: string, more: Partial<Lease> = {}): Lease => ({
+  address,
+  network: "prov",
+  machine,
+  duid: machine,
+  iaid: 1,
+  state: "bound",
+  validUntil: 2000,
+  since: 1000,
+  ...more,
+});
+const configured = [{ name: "node-01", macs: [], duid: "01", uuid: null, port: null, address: "2001:db8::a", prefix: null }] as const;
+const machines = new Machines(configured as unknown as MachineConfig[]);
+const names = (leases: readonly Lease[], now = 1500, domain = DOMAIN) =>
+  Object.fromEntries(namesOf(machines, new Leases(leases), domain, now));
+
+test("machines have their names: those of the configuration with the reserved and the leased addresses, others with a lease", () => {
+  assert.deepEqual(names([lease("2001:db8::b", "node-01"), lease("2001:db8::c", "m-520000000001")]), {
+    "node-01.rack.example": ["2001:db8::a", "2001:db8::b"],
+    "m-520000000001.rack.example": ["2001:db8::c"],
+  });
+});
+
+test("a claimed name is its addresses' while their leases last; a machine's own name is not claimed away", () => {
+  const leases = [
+    lease("2001:db8::c", "m-1", { hostname: "web.rack.example" }),
+    lease("2001:db8::d", "m-1", { iaid: 2, hostname: "web.rack.example", validUntil: 1600 }),
+    lease("2001:db8::e", "m-2", { hostname: "node-01.rack.example" }),
+    lease("2001:db8::f", "m-3", { hostname: "m-1.rack.example" }),
+  ];
+  assert.deepEqual(names(leases)["web.rack.example"], ["2001:db8::d", "2001:db8::c"]);
+  assert.deepEqual(names(leases, 1700)["web.rack.example"], ["2001:db8::c"]);
+  assert.deepEqual(names(leases)["node-01.rack.example"], ["2001:db8::a"]);
+  assert.deepEqual(names(leases)["m-1.rack.example"], ["2001:db8::d", "2001:db8::c"]);
+});
+
+test("released, declined and ended leases, prefixes, and names that are no labels have none; nor has anyone without a domain", () => {
+  const leases = [
+    lease("2001:db8::b", "m-1", { state: "released", hostname: "web.rack.example" }),
+    lease("2001:db8::c", "m-2", { state: "declined" }),
+    lease("2001:db8::d", "m-3", { validUntil: 1500 }),
+    lease("2001:db8:fff::/60", "m-4"),
+    lease("2001:db8::e", `m-${"0".repeat(62)}`),
+  ];
+  assert.deepEqual(Object.keys(names(leases)), ["node-01.rack.example"]);
+  assert.deepEqual(names([lease("2001:db8::b", "m-1")], 1500, ""), {});
+});
+
+test("a change of the names is told once, a renewal is none", async () => {
+  const leases = new Leases();
+  const told: Names[] = [];
+  let gathered = 0;
+  const gather = () => {
+    gathered++;
+    return namesOf(machines, leases, DOMAIN, 1500);
+  };
+  const end = watchNames(
+    gather,
+    () => leases.changes,
+    (now) => told.push(now),
+  );
+  leases.put(lease("2001:db8::b", "m-1"));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  leases.put(lease("2001:db8::b", "m-1", { validUntil: 3000 }));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  end();
+  assert.deepEqual(
+    told.map((each) => [...each.keys()].length),
+    [1, 2],
+  );
+  assert.equal(gathered, 2, "the renewal was not looked at");
+});
