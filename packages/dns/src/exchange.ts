@@ -1,8 +1,8 @@
 /** Queries to upstreams over real sockets. */
 import { randomFillSync } from "node:crypto";
-import { createSocket } from "node:dgram";
 import { isIPv4 } from "node:net";
-import type { Clock, Heard, Surroundings } from "./lookup.ts";
+import { Datagrams } from "./datagrams.ts";
+import type { Clock, Surroundings } from "./lookup.ts";
 import { Connections } from "./streams.ts";
 
 /** Addresses are never names: without this each send would go through the resolver's queue. */
@@ -33,12 +33,13 @@ function random(): number {
 export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void } {
   const open = new Set<() => void>();
   const connections = new Connections();
+  const datagrams = new Datagrams();
   return {
     clock,
     random,
     exchange(upstream, overTcp, bytes, heard) {
       const byStream = overTcp || upstream.tlsName !== null;
-      const close = byStream ? connections.ask(upstream, bytes, heard) : overDatagram(upstream.address, upstream.port, bytes, heard);
+      const close = (byStream ? connections : datagrams).ask(upstream, bytes, heard);
       const end = (): void => {
         if (open.delete(end)) close();
       };
@@ -48,28 +49,8 @@ export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void
     close() {
       for (const end of open) end();
       connections.close();
+      datagrams.close();
     },
-  };
-}
-
-/** A connected socket of its own for each query: the kernel picks a random port and drops what comes from elsewhere. */
-function overDatagram(address: string, port: number, bytes: Buffer, heard: Heard): () => void {
-  const socket = createSocket({ type: isIPv4(address) ? "udp4" : "udp6", lookup: noLookup });
-  socket.on("message", (message) => heard.message(message));
-  socket.on("error", (error) => heard.failed(words(error)));
-  let closed = false;
-  socket.on("connect", () => {
-    // It may have been closed before it was connected.
-    if (!closed)
-      socket.send(bytes, (error) => {
-        if (error) heard.failed(words(error));
-      });
-  });
-  // Without a callback: a failure comes as `error`.
-  socket.connect(port, address);
-  return () => {
-    closed = true;
-    socket.close();
   };
 }
 

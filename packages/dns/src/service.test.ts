@@ -21,7 +21,8 @@ const run = promisify(execFile);
 
 /** An upstream on loopback: UDP and TCP on one port. null: no answer. */
 class Upstream {
-  readonly ports = new Set<number>();
+  /** How many queries came from each port. */
+  readonly ports = new Map<number, number>();
   asked = 0;
   #udp: Socket = createSocket("udp6");
   #tcp: Server;
@@ -30,7 +31,7 @@ class Upstream {
   constructor(answer: (name: string, overTcp: boolean) => Partial<Packet> | null) {
     this.#answer = answer;
     this.#udp.on("message", (bytes, from) => {
-      this.ports.add(from.port);
+      this.ports.set(from.port, (this.ports.get(from.port) ?? 0) + 1);
       const answered = this.#respond(bytes, false);
       if (answered) this.#udp.send(answered, from.port, from.address);
     });
@@ -167,6 +168,27 @@ test("a question of its own port each", async (t) => {
   for (let n = 0; n < 20; n++) socket.send(query(`${n}.example`), port, "::1");
   await all;
   assert.ok(upstream.ports.size >= 19, `${upstream.ports.size} ports`);
+});
+
+test("under load a port that was answered serves again, 16 times at most; what is left is closed when it is over", async (t) => {
+  const upstream = new Upstream(usual);
+  const { port } = await start(t, await upstream.listen(t));
+  const socket = createSocket({ type: "udp6", recvBufferSize: 1 << 20 });
+  t.after(() => socket.close());
+  let answers = 0;
+  let asked = 0;
+  const ask = (): void => void (asked < 1_000 && socket.send(query(`${asked++}.example`), port, "::1"));
+  const all = new Promise<void>((resolve) => socket.on("message", () => (++answers === 1_000 ? resolve() : ask())));
+  for (let n = 0; n < 100; n++) ask();
+  await all;
+  const uses = [...upstream.ports.values()];
+  assert.ok(uses.length < 500 && uses.length >= 1_000 / 16, `${uses.length} ports`);
+  assert.ok(Math.max(...uses) <= 16);
+  assert.equal(
+    uses.reduce((sum, each) => sum + each),
+    1_000,
+    "nothing was asked twice",
+  );
 });
 
 test("TCP: many queries in one segment, cut anywhere, are answered as answers are ready; the client's end is awaited", async (t) => {
