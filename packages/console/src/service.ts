@@ -1,7 +1,7 @@
 /** The JSON API: readers' views of the stream. Runs in the main thread, beside what it shows. */
 import { canonicalAddress, formatPrefix, parsePrefix } from "@netboot6/codec";
 import type { ConsoleConfig, Network } from "@netboot6/config";
-import { type EventBus, type Running, STAGES, type Timelines } from "@netboot6/events";
+import { type EventBus, type RelayCounts, type Running, STAGES, type Timelines } from "@netboot6/events";
 import type { Machine, Machines } from "@netboot6/machines";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 
@@ -14,6 +14,7 @@ export interface ConsoleSources {
   readonly bus: EventBus;
   readonly machines: Machines;
   readonly timelines: Timelines;
+  readonly relays: RelayCounts;
   /** Resolves with whose it was once that is stored; undefined where the address or prefix is not leased. */
   releaseLease(address: string): Promise<{ readonly machine: string; readonly network: string } | undefined>;
 }
@@ -49,7 +50,7 @@ async function open(
   sources: ConsoleSources,
   current: () => ConsoleSettings,
 ): Promise<FastifyInstance> {
-  const { bus, machines, timelines, releaseLease } = sources;
+  const { bus, machines, timelines, relays, releaseLease } = sources;
   const app = fastify({ logger: false, forceCloseConnections: true });
   // A page elsewhere must not read this by a name that it lets point here (DNS rebinding): only literals and localhost are taken.
   app.addHook("onRequest", async (request, reply) => {
@@ -76,6 +77,7 @@ async function open(
       prefix: formatPrefix(prefix),
       address,
       interface: link?.name ?? null,
+      relays: relays.of(name),
     })),
   );
   app.get("/api/v1/machines", async () => [...machines.all()].map((machine) => summary(machine, timelines)));

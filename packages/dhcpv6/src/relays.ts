@@ -47,16 +47,19 @@ export function unwrap(message: ClientServerMessage | RelayMessage): Unwrapped |
   return { message: current, relays };
 }
 
-export function chooseNetwork(
-  networks: readonly Network[],
-  incoming: Incoming,
-  relays: readonly RelayMessage[],
-): { network: Network; why: string } | string {
+/** `refused`: why the message is dropped; of a network that does not take it from this relay, that one. */
+export type Chosen =
+  | { readonly network: Network; readonly why: string; readonly refused?: never }
+  | { readonly network: Network | null; readonly refused: string };
+
+const refused = (why: string, network: Network | null = null): Chosen => ({ network, refused: why });
+
+export function chooseNetwork(networks: readonly Network[], incoming: Incoming, relays: readonly RelayMessage[]): Chosen {
   if (relays.length === 0) {
     const network = networks.find((candidate) => candidate.link?.name === incoming.interface);
     return network
       ? { network, why: `network ${network.name} on ${incoming.interface}` }
-      : `no network on ${incoming.interface ?? "that interface"}`;
+      : refused(`no network on ${incoming.interface ?? "that interface"}`);
   }
   // The innermost relay with an address knows the client's link; an LDRA (RFC 6221) has none.
   const linkAddress = linkAddressFrom(relays, relays.length - 1);
@@ -64,17 +67,17 @@ export function chooseNetwork(
     const network = networks.find((candidate) =>
       candidate.linkAddresses ? candidate.linkAddresses.includes(linkAddress) : prefixContains(candidate.prefix, linkAddress),
     );
-    if (!network) return `the relay's link-address ${linkAddress} belongs to no network`;
+    if (!network) return refused(`the relay's link-address ${linkAddress} belongs to no network`);
     return allowRelay(network, incoming.source, `network ${network.name}, by the relay's link-address ${linkAddress}`);
   }
   const network = networks.find((candidate) => candidate.link !== null && candidate.link.name === incoming.interface);
-  if (!network) return "no relay on the way told the client's link, and it came in on no network's interface";
+  if (!network) return refused("no relay on the way told the client's link, and it came in on no network's interface");
   return allowRelay(network, incoming.source, `network ${network.name}, on whose interface a relay without an address sent it`);
 }
 
-function allowRelay(network: Network, source: Address, why: string): { network: Network; why: string } | string {
+function allowRelay(network: Network, source: Address, why: string): Chosen {
   if (network.relays && !network.relays.some((prefix) => prefixContains(prefix, source)))
-    return `relay ${source} is not among the relays of network ${network.name}`;
+    return refused(`relay ${source} is not among the relays of network ${network.name}`, network);
   return { network, why };
 }
 

@@ -101,7 +101,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   if (refusal !== null) return dropped(name, refusal, relay);
 
   const chosen = chooseNetwork(state.networks, incoming, relays);
-  if (typeof chosen === "string") return dropped(name, chosen, relay);
+  if (chosen.refused !== undefined)
+    return dropped(name, chosen.refused, { ...relay, ...(chosen.network ? { network: chosen.network.name } : {}) });
   const { network } = chosen;
   if (!network.dhcp) return dropped(name, `DHCPv6 is off on network ${network.name}`, { ...relay, network: network.name });
 

@@ -6,7 +6,7 @@ import { type Appliance, type BootRule, type Network, readHost, resolveNetworks 
 import { type ConsoleSettings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
 import { type DnsSettings, dnsWorker } from "@netboot6/dns";
-import { EventBus, type Running, type ServiceName, Timelines } from "@netboot6/events";
+import { EventBus, RelayCounts, type Running, type ServiceName, Timelines } from "@netboot6/events";
 import { type HttpSettings, httpWorker } from "@netboot6/http";
 import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
 import { type TftpSettings, tftpWorker } from "@netboot6/tftp";
@@ -35,6 +35,7 @@ export class RunningAppliance {
   readonly bus: EventBus;
   readonly registry: Registry;
   readonly timelines = new Timelines();
+  readonly relays = new RelayCounts();
   #appliance: Appliance;
   #networks: readonly Network[] = [];
   #services: Service[] = [];
@@ -49,6 +50,7 @@ export class RunningAppliance {
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
     this.bus.subscribe(this.timelines.read);
+    this.bus.subscribe(this.relays.read);
   }
 
   /** Resolves once each enabled service answers. Throws StartError with a plain message. */
@@ -188,6 +190,7 @@ export class RunningAppliance {
               bus: this.bus,
               machines: this.registry.machines,
               timelines: this.timelines,
+              relays: this.relays,
               releaseLease: (address) => this.registry.releaseLease(address),
             }),
         ),
