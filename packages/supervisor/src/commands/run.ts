@@ -1,7 +1,7 @@
 import { checkBootFiles } from "@netboot6/boot";
 import { formatProblem, loadAppliance } from "@netboot6/config";
 import { RunningAppliance, StartError } from "../appliance.ts";
-import { logEvent, openLog } from "../log.ts";
+import { EventLog } from "../log.ts";
 import { missingPrivileges, PRIVILEGE_MEND } from "../privileges.ts";
 import { Registry } from "../registry.ts";
 
@@ -18,7 +18,7 @@ export async function run(file: string): Promise<void> {
     console.error(`netboot6: missing privileges:\n${missing.map((line) => `  ${line}\n`).join("")}Mend: ${PRIVILEGE_MEND}`);
     process.exit(2);
   }
-  const log = openLog(appliance.log, appliance.site);
+  const log = new EventLog(appliance.log, appliance.site);
   let registry: Registry;
   try {
     registry = await Registry.open(appliance);
@@ -27,7 +27,7 @@ export async function run(file: string): Promise<void> {
     process.exit(2);
   }
   const running = new RunningAppliance(appliance, registry);
-  running.bus.subscribe((event) => logEvent(log, event));
+  running.bus.subscribe(log.read);
   for (const problem of [...loaded.warnings, ...checkBootFiles(appliance).map(loaded.locate)])
     running.bus.emit({ type: "appliance.warned", why: formatProblem(problem).split("\n", 1)[0] ?? "" });
 
