@@ -20,7 +20,7 @@ import {
 import type { Appliance, BootRule, DhcpConfig, Network } from "@netboot6/config";
 import type { EventBody } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
-import type { Identified, Machine, Machines } from "@netboot6/machines";
+import { type Identified, type Machine, type Machines, NOBODY } from "@netboot6/machines";
 import { answer } from "./answer.ts";
 import { chooseNetwork, portOf, relayMac, relayReply, unwrap } from "./relays.ts";
 
@@ -74,6 +74,8 @@ export interface BootAnswer {
   readonly why: string;
 }
 
+const ANONYMOUS: Identified = { machine: NOBODY, mac: null, why: "nothing in it tells the machine", learned: [], changed: [] };
+
 /** `now` in Unix milliseconds. */
 export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {
   const dropped = (message: string, why: string, more: { relay?: Address; network?: string; machine?: string } = {}): Outcome => ({
@@ -109,7 +111,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const innermost = relays.at(-1);
   const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
   const kind = clientKind(facts.value);
-  const identified = state.machines.identify(
+  const known = state.machines.identify(
     {
       relayMac: relayMac(innermost),
       peer: innermost ? innermost.peerAddress : incoming.source,
@@ -119,7 +121,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     },
     now,
   );
-  if (!identified) return dropped(name, "nothing in it tells the machine", { ...relay, network: network.name });
+  // An Information-request may come without a client identifier, and from an address that tells nothing (RFC 7844).
+  const identified = known ?? ANONYMOUS;
 
   const asked: Asked = {
     message,
@@ -135,15 +138,14 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const asker = {
     client: innermost?.peerAddress ?? incoming.source,
     ...(identified.mac === null ? {} : { mac: identified.mac }),
+    ...(identified === ANONYMOUS ? {} : { machine: identified.machine.id }),
     network: network.name,
   };
-  const machine = identified.machine;
-  if (identified.learned.length > 0)
-    events.push({ type: "machine.learned", what: identified.learned.join(", "), ...asker, machine: machine.id });
+  if (identified.learned.length > 0) events.push({ type: "machine.learned", what: identified.learned.join(", "), ...asker });
 
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {
-    events.push({ type: "dhcpv6.dropped", message: name, why: reply.why.join("; "), ...asker, ...relay, machine: machine.id });
+    events.push({ type: "dhcpv6.dropped", message: name, why: reply.why.join("; "), ...asker, ...relay });
     return { send: null, leases: [], machines: identified.changed, events };
   }
   events.push({
@@ -157,7 +159,6 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     ...(reply.bootfileUrl === null ? {} : { bootfileUrl: reply.bootfileUrl }),
     why: [chosen.why, identified.why, ...reply.why],
     ...asker,
-    machine: machine.id,
   });
   const wrapped = relays.reduceRight<ClientServerMessage | RelayMessage>((inner, outer) => relayReply(outer, inner), reply.message);
   return {

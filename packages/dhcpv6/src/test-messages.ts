@@ -51,14 +51,14 @@ export const iaPd = (iaid: number, ...prefixes: string[]): Option => ({
 });
 export const wants = (...codes: number[]): Option => ({ code: OptionCode.optionRequest, data: encodeU16List(codes) });
 
-export function send(server: TestServer, type: number, options: readonly Option[], more: Partial<Incoming> = {}): Outcome {
-  const bytes = encodeMessage({ type, transactionId: 0x123456, options });
-  return handle(
-    server.state,
-    { bytes, source: "fe80::1234", sourcePort: 546, interface: "prov0", destination: "ff02::1:2", ...more },
-    server.now,
-  );
+/** From a client on the link, to the group. */
+export function received(server: TestServer, bytes: Uint8Array, more: Partial<Incoming> = {}): Outcome {
+  const incoming = { bytes, source: "fe80::1234", sourcePort: 546, interface: "prov0", destination: "ff02::1:2", ...more };
+  return handle(server.state, incoming, server.now);
 }
+
+export const send = (server: TestServer, type: number, options: readonly Option[], more: Partial<Incoming> = {}): Outcome =>
+  received(server, encodeMessage({ type, transactionId: 0x123456, options }), more);
 
 export function reply(outcome: Outcome): ClientServerMessage {
   assert.ok(outcome.send, `answered: ${JSON.stringify(outcome.events)}`);

@@ -46,6 +46,20 @@ export interface PortEvidence extends Omit<Port, "relay"> {
   readonly relays: readonly Address[];
 }
 
+/** Who tells nothing of itself. */
+export const NOBODY: Machine = {
+  id: "",
+  macs: [],
+  uuid: null,
+  duids: [],
+  ports: [],
+  profile: null,
+  boot: { stage: "new", token: null, since: 0 },
+  shared: false,
+  met: false,
+  firstSeen: 0,
+};
+
 /** What a message tells of who sent it; every field may be missing. */
 export interface Evidence {
   /** Relay option 79 (RFC 6939). */
@@ -73,11 +87,11 @@ const PLACEHOLDERS = [
   "deadbeef-dead-beef-dead-beefdeadbeef",
 ];
 const textOrder = (uuid: string): string => formatUuid(swapUuid(Buffer.from(uuid.replaceAll("-", ""), "hex")));
-const NOBODY = new Set([...PLACEHOLDERS, ...PLACEHOLDERS.map(textOrder)]);
+const PLACEHOLDER_SET = new Set([...PLACEHOLDERS, ...PLACEHOLDERS.map(textOrder)]);
 
 /** Whether it is no board's own: all bytes the same, or a vendor's placeholder in either byte order. */
 export function isPlaceholderUuid(uuid: string): boolean {
-  if (NOBODY.has(uuid)) return true;
+  if (PLACEHOLDER_SET.has(uuid)) return true;
   if (uuid.charCodeAt(0) !== uuid.charCodeAt(2)) return false; // nearly all end here
   const hex = uuid.replaceAll("-", "");
   return hex === hex.slice(0, 2).repeat(16);

@@ -7,7 +7,7 @@ import { type Mac, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
 import { MacSource } from "./mac-source.ts";
-import { type Evidence, isPlaceholderUuid, type Machine, type PortEvidence } from "./machine.ts";
+import { type Evidence, isPlaceholderUuid, type Machine, NOBODY, type PortEvidence } from "./machine.ts";
 
 export interface Identified {
   readonly machine: Machine;
@@ -363,15 +363,4 @@ function learnPort(machine: Machine, port: PortEvidence | undefined, learned: st
   return { ...machine, ports: [...machine.ports, seen].slice(-MAX_PORTS) };
 }
 
-const newMachine = (id: string, now: number): Machine => ({
-  id,
-  macs: [],
-  uuid: null,
-  duids: [],
-  ports: [],
-  profile: null,
-  boot: { stage: "new", token: null, since: now },
-  shared: false,
-  met: false,
-  firstSeen: now,
-});
+const newMachine = (id: string, now: number): Machine => ({ ...NOBODY, id, boot: { ...NOBODY.boot, since: now }, firstSeen: now });

@@ -6,7 +6,7 @@ import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from 
 import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, Question } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
-import { type Machine, Machines } from "@netboot6/machines";
+import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
 import { type Names, namesOf, watchNames } from "./names.ts";
 
@@ -143,19 +143,7 @@ export class Registry {
     const found = this.#find(client) ?? this.#meet(client, claims);
     if (!found) {
       const { name, profile, why } = this.#profileOf(null, network);
-      const nobody: Machine = {
-        id: "",
-        macs: [],
-        uuid: null,
-        duids: [],
-        ports: [],
-        profile: null,
-        boot: { stage: "new", token: null, since: 0 },
-        shared: false,
-        met: false,
-        firstSeen: 0,
-      };
-      const values = templateValues({ appliance: this.#appliance, network, machine: nobody, mac: null, address: client, vars: {} });
+      const values = templateValues({ appliance: this.#appliance, network, machine: NOBODY, mac: null, address: client, vars: {} });
       return {
         values,
         machine: null,

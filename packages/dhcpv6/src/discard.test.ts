@@ -1,0 +1,56 @@
+/** What is discarded, with its reason: RFC 9915 §16, §18.4. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findOption, MessageType, type Option, OptionCode } from "@netboot6/codec";
+import { clientId, droppedWhy, iaNa, ias, received, reply, send, serverId } from "./test-messages.ts";
+import { testServer } from "./test-server.ts";
+
+test("§16: what must not carry a server's name, or must carry ours, is dropped with its reason", async () => {
+  const server = await testServer();
+  const ia = iaNa(1);
+  for (const type of [MessageType.solicit, MessageType.rebind, MessageType.confirm]) {
+    assert.match(droppedWhy(send(server, type, [ia])), /no client identifier/);
+    assert.match(droppedWhy(send(server, type, [clientId(1), serverId, ia])), /names a server/);
+  }
+  const other: Option = { code: OptionCode.serverId, data: Uint8Array.of(0, 3, 0, 1, 9, 9, 9, 9, 9, 9) };
+  for (const type of [MessageType.request, MessageType.renew, MessageType.release, MessageType.decline]) {
+    assert.match(droppedWhy(send(server, type, [serverId, ia])), /no client identifier/);
+    assert.match(droppedWhy(send(server, type, [clientId(1), ia])), /names no server/);
+    assert.match(droppedWhy(send(server, type, [clientId(1), other, ia])), /another server/);
+  }
+  assert.match(droppedWhy(send(server, MessageType.informationRequest, [clientId(1), ia])), /must not ask for addresses/);
+  assert.match(droppedWhy(send(server, MessageType.informationRequest, [clientId(1), other])), /another server/);
+  for (const type of [MessageType.advertise, MessageType.reply, MessageType.reconfigure, 77])
+    assert.match(droppedWhy(send(server, type, [clientId(1)])), /not for servers/);
+});
+
+test("§18.4: what a client sends to our own address is discarded", async () => {
+  const server = await testServer();
+  assert.match(
+    droppedWhy(send(server, MessageType.solicit, [clientId(1), iaNa(1)], { destination: "2001:db8:0:1::1" })),
+    /not to ff02::1:2/,
+  );
+});
+
+test("§16: what is longer or shorter than it says is dropped, and so is a message with more IAs than any client has", async () => {
+  const server = await testServer();
+  for (const hex of ["", "01", "01000001000100", "010000010001000a0003", "0100000100010002ffff"])
+    assert.match(droppedWhy(received(server, Buffer.from(hex, "hex"))), /./, hex);
+  const many = Array.from({ length: 33 }, (_, n) => iaNa(n));
+  assert.match(droppedWhy(send(server, MessageType.solicit, [clientId(1), ...many])), /33 IAs; 32 are taken/);
+});
+
+test("§18.3: IA_TA is not served any more; the rest of the message is answered", async () => {
+  const server = await testServer();
+  const temporary: Option = { code: OptionCode.iaTa, data: Uint8Array.of(0, 0, 0, 1) };
+  const answer = reply(send(server, MessageType.solicit, [clientId(1), temporary, iaNa(1)]));
+  assert.equal(findOption(answer.options, OptionCode.iaTa), undefined);
+  assert.equal(ias(answer).length, 1);
+});
+
+test("an unknown option changes nothing", async () => {
+  const server = await testServer();
+  const unknown: Option = { code: 65000, data: Uint8Array.of(1, 2, 3) };
+  const bytes = (...more: Option[]) => Buffer.from(send(server, MessageType.solicit, [clientId(1), iaNa(1), ...more]).send?.bytes ?? []);
+  assert.deepEqual(bytes(unknown), bytes());
+});
