@@ -148,7 +148,7 @@ test("the reference file gives the expected picture, without a warning", async (
       allow: [prefixOf("2001:db8::", 32)],
       rateLimit: 1000,
       records: { "mirror.rack.example": ["2001:db8:0:1::1"] },
-      dns64: null,
+      dns64: parsePrefix("64:ff9b::/96"),
       cache: { entries: 100000, serveStale: 86400 },
     },
     state: { dir: join(fixtures, "state") },

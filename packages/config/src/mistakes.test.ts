@@ -93,6 +93,10 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "machines: [{ duid: xy }]": 'invalid-value 20: machines[0].duid: "xy" is not a DUID in hex. Write e.g. 00:03:00:01:52:54:00:d6:c2:a9.',
   "console: { listen: '::1' }": 'invalid-value 20: console.listen: ::1 has no port. Write "[::1]:8067".',
   "dns: { upstreams: [8.8.8.8] }": "invalid-value 20: dns.upstreams[0]: 8.8.8.8 is IPv4. Give an IPv6 address: netboot6 speaks IPv6 alone.",
+  "dns: { dns64: 64:ff9b::/95 }":
+    "invalid-value 15: dns.dns64: not a length that NAT64 has. RFC 6052 knows /96, /64, /56, /48, /40 and /32.",
+  "dns: { dns64: '2001:db8:0:0:100::/96' }":
+    "invalid-value 15: dns.dns64: bits 64 to 71 are not zero. Take a prefix where they are, e.g. 64:ff9b::/96.",
   "dns: { upstreams: [] }": "invalid-value 19: dns.upstreams: no resolver. Give one, or delete the key.",
   "dns: { rateLimit: 0 }": "invalid-value 19: dns.rateLimit: expected a whole number from 1 to 10000000, not 0. Write e.g. 1000.",
   "http: { listen: [fe80::1%eth1] }": "invalid-value 18: http.listen[0]: fe80::1%eth1 has a zone. Write fe80::1, without the interface.",
@@ -104,7 +108,6 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "state: { database: x }": "not-supported 10: state.database: not supported yet. Delete it: leases are kept in state.dir.",
   "profiles: { a: { script: x, bootProgram: grub } }":
     "not-supported 42: profiles.a.bootProgram: not supported yet. Write ipxe, or give the URL of another boot program in boot.rules.",
-  "dns: { dns64: 64:ff9b::/96 }": "not-supported 8: dns.dns64: not supported yet. Give upstreams that synthesise AAAA themselves.",
   "machines: [{ port: { relay: 2001:db8::1, interfaceId: x } }]":
     "invalid-value 12: machines[0]: a slot without a name. Name the machine: its port tells no name.",
   "machines: [{ name: a, port: { relay: 2001:db8::1 } }]":

@@ -2,6 +2,7 @@
  * The whole of `appliance.yaml`. Parsing and defaults only; what contradicts what is in `checks.ts`. The descriptions are shown
  * by editors, through `appliance.schema.json`.
  */
+import { addressBytes } from "@netboot6/codec";
 import { z } from "zod";
 import { CPUS } from "./arch.ts";
 import { network } from "./schema-networks.ts";
@@ -176,6 +177,14 @@ const upstream = v
   })
   .describe('Address, "[address]:port" or "tls://[address]#name"');
 
+const dns64 = v.prefix
+  .refine(({ length }) => [32, 40, 48, 56, 64, 96].includes(length), {
+    error: () => "not a length that NAT64 has\nRFC 6052 knows /96, /64, /56, /48, /40 and /32.", // §2.2
+  })
+  .refine(({ address }) => addressBytes(address)[8] === 0, {
+    error: () => "bits 64 to 71 are not zero\nTake a prefix where they are, e.g. 64:ff9b::/96.", // §2.2
+  });
+
 const dns = v.map("the settings of dns", "{ upstreams: [2001:4860:4860::8888] }", {
   port: v.port.prefault(53),
   listen,
@@ -201,7 +210,7 @@ const dns = v.map("the settings of dns", "{ upstreams: [2001:4860:4860::8888] }"
     )
     .prefault({})
     .describe("Local names beside the machines' own; they win over machines, machines over names that clients claim"),
-  dns64: v.optional(v.prefix).describe("Synthesise AAAA from A (RFC 6147); default: none"),
+  dns64: v.optional(dns64).describe("Synthesise AAAA from A (RFC 6147); default: none"),
   cache: v
     .map("the settings of the cache", "{ entries: 100000 }", {
       entries: v.integer(0, 10_000_000, 100_000).prefault(100_000),

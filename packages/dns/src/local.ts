@@ -1,7 +1,8 @@
 /** Names that are answered here: the configuration's, the machines', and those that no resolver may ask the world for. */
-import { type Address, addressBytes } from "@netboot6/codec";
+import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
 import { answer as record, name as wireName } from "dns-packet";
 import { type Answer, makeAnswer } from "./answer.ts";
+import type { Dns64 } from "./dns64.ts";
 import { CLASS_IN, type Query, Rcode, Type } from "./wire.ts";
 
 export interface LocalName {
@@ -54,12 +55,14 @@ export class LocalNames {
   /** The names that an address has, the one of its PTR first. */
   readonly #owners = new Map<Address, Owner[]>();
 
-  constructor() {
+  /** With DNS64, `ipv4only.arpa` tells its prefix (RFC 7050, RFC 8880). */
+  constructor(dns64: Dns64 | null = null) {
     for (const zone of [...SPECIAL_NAMES, ...PRIVATE_REVERSE_ZONES]) this.#addZone(zone);
     this.#put("localhost", Type.aaaa, [record.encode({ name: "localhost", type: "AAAA", ttl: TTL, data: "::1" })]);
     this.#put("localhost", Type.a, [record.encode({ name: "localhost", type: "A", ttl: TTL, data: "127.0.0.1" })]);
     this.#putPointer(reverseName("::1"), "localhost");
     this.#putPointer("1.0.0.127.in-addr.arpa", "localhost");
+    if (dns64) this.#addDiscovery(dns64);
   }
 
   /** All that a layer says of a name; without addresses, nothing any more. */
@@ -122,6 +125,24 @@ export class LocalNames {
     this.#zones.set(toWire(zone), soa);
     this.#put(zone, Type.soa, [soa]);
     this.#put(zone, Type.ns, [record.encode({ name: zone, type: "NS", ttl: TTL, data: "localhost" })]);
+  }
+
+  #addDiscovery(dns64: Dns64): void {
+    const name = "ipv4only.arpa";
+    const hosts = [170, 171];
+    this.#addZone(name);
+    const encode = (type: "A" | "AAAA", data: string): Uint8Array => record.encode({ name, type, ttl: TTL, data });
+    this.#put(
+      name,
+      Type.a,
+      hosts.map((host) => encode("A", `192.0.0.${host}`)),
+    );
+    this.#put(
+      name,
+      Type.aaaa,
+      hosts.map((host) => encode("AAAA", formatAddress(dns64.embed(Uint8Array.of(192, 0, 0, host))))),
+    );
+    for (const host of hosts) this.#putPointer(`${host}.0.0.192.in-addr.arpa`, name);
   }
 
   #own(address: Address, name: string, layer: Layer | null): void {

@@ -6,11 +6,12 @@ import { answer as record } from "dns-packet";
 import { type Answer, ExtendedError, extendedError, makeAnswer, withTtl, writeAnswer } from "./answer.ts";
 import type { Cache } from "./cache.ts";
 import { type Client, Clients } from "./clients.ts";
+import type { Ask, Dns64 } from "./dns64.ts";
 import type { LocalNames } from "./local.ts";
 import { DEADLINE_MS, Lookup, type Outcome, type Surroundings } from "./lookup.ts";
 import { type Source, Telling } from "./telling.ts";
 import { Upstreams } from "./upstreams.ts";
-import { CLASS_IN, Flag, HEADER_LENGTH, type Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
+import { CLASS_IN, Flag, HEADER_LENGTH, Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
 
 export interface Policy {
   /** The address is without a zone. */
@@ -20,6 +21,7 @@ export interface Policy {
   readonly names: LocalNames;
   readonly cache: Cache;
   readonly upstreams: readonly Upstream[];
+  readonly dns64: Dns64 | null;
   /** Why there is no upstream, where there is none. */
   readonly without: string;
 }
@@ -110,14 +112,14 @@ export class DnsServer {
       this.#answer(asking, makeAnswer(query, Rcode.badVers), "refused");
       return;
     }
-    const { cache, names } = this.#policy;
+    const { cache, names, dns64 } = this.#policy;
     const kept = cache.get(query.key, began);
     if (kept && kept.version === names.version && began < kept.until) {
       const elapsed = Math.floor((began - kept.since) / 1000);
       this.#answer(asking, kept.answer, kept.from, elapsed);
       return;
     }
-    const own = names.answer(query);
+    const own = dns64?.isPointer(query) ? null : names.answer(query);
     if (own) {
       // Denials may be of any name: to keep them would drive out the others.
       if (own.rcode === Rcode.noError)
@@ -167,10 +169,25 @@ export class DnsServer {
     // While none answers nobody waits for long again and again (RFC 8767 §5, failure recheck timer).
     const staleAfter = this.#upstreams.allDown ? STALE_AFTER_DOWN_MS : STALE_AFTER_MS;
     const cancel = stale && this.#around.clock.after(staleAfter, () => this.#serveStale(query.key, stale));
-    new Lookup(question, asking.began + DEADLINE_MS, this.#upstreams, this.#around, (outcome) => {
+    const { dns64, names } = this.#policy;
+    const until = asking.began + DEADLINE_MS;
+    const ask: Ask = (each, done) => void new Lookup(each, until, this.#upstreams, this.#around, done);
+    const settle = (outcome: Outcome): void => {
       cancel?.();
       this.#settle(query, outcome, stale);
-    });
+    };
+    if (dns64) {
+      // What it asks in place of the client's question may be one of ours.
+      dns64.resolve(
+        question,
+        (each, done) => {
+          const own = each.wire === question.wire ? null : names.answer(queryOf(each.wire));
+          if (own) done({ answer: own, why: "local" });
+          else ask(each, done);
+        },
+        settle,
+      );
+    } else ask(question, settle);
   }
 
   #settle(query: Query, { answer, why }: Outcome, stale: Answer | null): void {
@@ -208,6 +225,14 @@ export class DnsServer {
     this.#telling.answered(client, query, answer.rcode, from, () => (this.#around.clock.now() - began) / 1000);
   }
 }
+
+const queryOf = (question: Buffer): Query =>
+  new Query(
+    Buffer.concat([Buffer.alloc(HEADER_LENGTH), question]),
+    `${question.toString("latin1")}\0`,
+    HEADER_LENGTH + question.length,
+    null,
+  );
 
 const clientsOf = ({ allowed, rateLimit }: Policy): Clients => new Clients((address) => allowed(address), rateLimit ?? 0);
 

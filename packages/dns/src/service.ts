@@ -5,6 +5,7 @@ import { accessList, type DnsConfig, listenAddresses, type MachineConfig, type N
 import type { Link, Running } from "@netboot6/events";
 import { Cache } from "./cache.ts";
 import { DatagramListener } from "./datagram-listener.ts";
+import { Dns64 } from "./dns64.ts";
 import { realSurroundings } from "./exchange.ts";
 import { Layer, type LocalName, LocalNames } from "./local.ts";
 import { readResolvConf } from "./resolv-conf.ts";
@@ -121,19 +122,21 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
 function policyOf(settings: DnsSettings, before: { readonly settings: DnsSettings; readonly policy: Policy } | null): Policy {
   const { dns, networks } = settings;
   const { upstreams, without } = upstreamsOf(settings);
+  const dns64 = dns.dns64 && new Dns64(dns.dns64);
   const same = before && sources(settings, upstreams) === sources(before.settings, before.policy.upstreams);
   return {
     allowed: accessList(dns.allow, networks),
     rateLimit: dns.rateLimit,
-    names: same ? before.policy.names : localNames(settings),
+    names: same ? before.policy.names : localNames(settings, dns64),
+    dns64,
     cache: same ? before.policy.cache : new Cache(dns.cache),
     upstreams,
     without,
   };
 }
 
-function localNames({ dns, domain, machines }: DnsSettings): LocalNames {
-  const local = new LocalNames();
+function localNames({ dns, domain, machines }: DnsSettings, dns64: Dns64 | null): LocalNames {
+  const local = new LocalNames(dns64);
   for (const [name, addresses] of Object.entries(dns.records)) local.set(Layer.records, { name, addresses });
   if (domain !== "")
     for (const { name, address } of machines)
@@ -142,7 +145,15 @@ function localNames({ dns, domain, machines }: DnsSettings): LocalNames {
 }
 
 const sources = ({ dns, domain, machines }: DnsSettings, upstreams: readonly Upstream[]): string =>
-  JSON.stringify([dns.records, dns.cache, domain, machines.map(({ name, address }) => [name, address]), upstreams]);
+  JSON.stringify([
+    dns.records,
+    dns.cache,
+    dns.dns64?.address,
+    dns.dns64?.length,
+    domain,
+    machines.map(({ name, address }) => [name, address]),
+    upstreams,
+  ]);
 
 function upstreamsOf({ dns, networks, resolvConf = RESOLV_CONF }: DnsSettings): Pick<Policy, "upstreams" | "without"> {
   if (dns.upstreams) return { upstreams: dns.upstreams, without: "" };

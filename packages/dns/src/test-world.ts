@@ -44,7 +44,8 @@ export class World {
       {
         allowed: (client) => client === CLIENT,
         rateLimit: null,
-        names: new LocalNames(),
+        dns64: null,
+        names: new LocalNames(policy.dns64),
         cache: new Cache({ entries: 100, serveStale: 0, ...policy.cacheOf }),
         upstreams: Object.keys(scripts).map((address) => ({ address, port: 53, tlsName: null })),
         without: "no upstream",

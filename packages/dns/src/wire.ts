@@ -3,7 +3,7 @@
  * stepped over, so that types and labels not known here come through byte for byte.
  */
 export const Rcode = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5, badVers: 16 } as const;
-export const Type = { a: 1, ns: 2, cname: 5, soa: 6, ptr: 12, aaaa: 28, opt: 41, any: 255 } as const;
+export const Type = { a: 1, ns: 2, cname: 5, soa: 6, ptr: 12, aaaa: 28, dname: 39, opt: 41, any: 255 } as const;
 export const CLASS_IN = 1;
 export const Flag = { qr: 0x8000, aa: 0x0400, tc: 0x0200, rd: 0x0100, ra: 0x0080, ad: 0x0020, cd: 0x0010 } as const;
 
@@ -132,6 +132,28 @@ function skipName(bytes: Uint8Array, at: number): number {
     if (length > 63) return -1;
     at += length + 1;
     if (at - start > 254) return -1;
+  }
+}
+
+/** The name at `at` without pointers, or null. */
+export function expandName(bytes: Uint8Array, at: number): Uint8Array | null {
+  const labels: Uint8Array[] = [];
+  let length = 1;
+  let limit = at + 1;
+  for (;;) {
+    const here = bytes[at];
+    if (here === undefined || (here > 63 && here < 0xc0)) return null;
+    if (here >= 0xc0) {
+      const target = readUint16(bytes, at) & 0x3fff;
+      if (at + 1 >= bytes.length || target >= limit) return null; // ever backwards: it ends
+      at = limit = target;
+      continue;
+    }
+    length += here + (here > 0 ? 1 : 0);
+    if (length > 255 || at + 1 + here > bytes.length) return null;
+    labels.push(bytes.subarray(at, at + 1 + here));
+    if (here === 0) return Buffer.concat(labels);
+    at += here + 1;
   }
 }
 
