@@ -6,8 +6,9 @@ import { randomBytes } from "node:crypto";
 import { type Mac, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
+import { learn, type Shown } from "./learn.ts";
 import { MacSource } from "./mac-source.ts";
-import { type Evidence, isPlaceholderUuid, type Machine, NOBODY, type PortEvidence } from "./machine.ts";
+import { type Evidence, isPlaceholderUuid, type Machine, NOBODY } from "./machine.ts";
 
 export interface Identified {
   readonly machine: Machine;
@@ -23,8 +24,6 @@ export interface Identified {
 
 /** What anyone on a link can fill by making identities up is bounded. */
 const MAX_STRANGERS = 10_000;
-const MAX_IDENTITIES = 16;
-const MAX_PORTS = 4;
 const MAX_SHARED = 10_000;
 /** Nobody changes a card faster: another card with the same UUID within this time is another machine's. */
 const CARD_CHANGE_MS = 600_000;
@@ -162,7 +161,8 @@ export class Machines {
     const known = found.machine;
     const before = known ?? this.#begin(configured?.id ?? newId(mac, uuids[0], evidence.duid), now);
     const learned: string[] = [];
-    const machine = this.#learn(before, shown, "newCard" in found, learned);
+    const newMac = mac !== null && !before.macs.includes(mac) && this.#mayOwn(before, mac, "newCard" in found) ? mac : null;
+    const machine = learn(before, shown, newMac, this.config(before.id)?.uuid ?? null, learned);
     const took = mac !== null && machine.macs.includes(mac) && this.#takeFromOthers(mac, machine.id, changed);
     if (machine !== known || took) changed.push(machine);
     for (const each of changed) this.#put(each);
@@ -221,34 +221,6 @@ export class Machines {
 
   #seenLately({ id, macs }: Machine, now: number): boolean {
     return macs.length > 0 && now - (this.#byId.get(id)?.seenAt ?? Number.NEGATIVE_INFINITY) < CARD_CHANGE_MS;
-  }
-
-  /** The machine with what the message shows and it did not have yet. */
-  #learn(before: Machine, { evidence, mac, onLink, uuids }: Shown, newCard: boolean, learned: string[]): Machine {
-    let machine = before;
-    if (mac !== null && !machine.macs.includes(mac) && this.#mayOwn(machine, mac, newCard)) {
-      machine = { ...machine, macs: [...machine.macs, mac].slice(-MAX_IDENTITIES) };
-      learned.push(`MAC ${mac}`);
-    }
-    if (onLink && !machine.met) machine = { ...machine, met: true };
-    const uuid = this.#uuidOf(machine, evidence, uuids);
-    if (uuid !== machine.uuid) {
-      machine = { ...machine, uuid };
-      learned.push(`UUID ${uuid}`);
-    }
-    if (evidence.duid !== undefined && !machine.duids.includes(evidence.duid)) {
-      machine = { ...machine, duids: [...machine.duids, evidence.duid].slice(-MAX_IDENTITIES) };
-      learned.push(`DUID ${evidence.duid}`);
-    }
-    return learnPort(machine, evidence.port, learned);
-  }
-
-  #uuidOf({ id, uuid }: Machine, { uuidOrder }: Evidence, uuids: readonly string[]): string | null {
-    const shown = this.config(id)?.uuid ?? uuids[0] ?? null;
-    if (uuid === null || shown === null || this.config(id)?.uuid != null) return uuid ?? shown;
-    // iPXE's word goes before what was taken for the UUID until then; and firmware that shows neither reading of it is a new board's.
-    const changed = uuidOrder === "text" || (uuidOrder === "smbios" && !uuids.includes(uuid));
-    return changed ? shown : uuid;
   }
 
   /** A card is in one machine. */
@@ -336,31 +308,11 @@ function drop(index: Map<string, Known>, key: string, known: Known): void {
   if (index.get(key) === known) index.delete(key);
 }
 
-/** What a message shows, read. */
-interface Shown {
-  readonly evidence: Evidence;
-  readonly mac: Mac | null;
-  readonly from: string;
-  readonly onLink: boolean;
-  /** The likelier reading first; none that a board without one sends. */
-  readonly uuids: readonly string[];
-}
-
 interface Found {
   /** Undefined: it was not met before. */
   readonly machine: Machine | undefined;
   readonly why: string;
   readonly newCard?: true;
-}
-
-function learnPort(machine: Machine, port: PortEvidence | undefined, learned: string[]): Machine {
-  if (!port) return machine;
-  const [relay = "::"] = port.relays;
-  const { interfaceId, remoteId } = port;
-  if (machine.ports.some((each) => each.relay === relay && each.interfaceId === interfaceId && each.remoteId === remoteId)) return machine;
-  const seen = { relay, interfaceId, remoteId };
-  learned.push(portName(seen));
-  return { ...machine, ports: [...machine.ports, seen].slice(-MAX_PORTS) };
 }
 
 const newMachine = (id: string, now: number): Machine => ({ ...NOBODY, id, boot: { ...NOBODY.boot, since: now }, firstSeen: now });
