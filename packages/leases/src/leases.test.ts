@@ -122,6 +122,13 @@ test("a prefix that lies across another machine's of the length before a change 
   assert.ok(later.some((prefix) => low(prefix) === low(had)));
 });
 
+test("a prefix that it had is not its own while another's of another length lies across it", () => {
+  const leases = new Leases();
+  take(leases, askPrefix("m1", 60));
+  for (const other of ["m2", "m3"]) take(leases, askPrefix(other, 57, { now: 2000 }));
+  assert.equal(leases.choose(askPrefix("m1", 60, { now: 2010 })).address, null);
+});
+
 test("what an older version stored is read: addresses alone", () => {
   const stored = {
     address: "2001:db8:0:1::1000",

@@ -199,6 +199,9 @@ test("slot against what was learned: the slot goes first, and a machine of the s
   assert.equal(idIn(machines, boots(1, BOARD_1, { port: slot("Eth1/7") }), HOURS), "node", "moved in");
   assert.deepEqual(machines.byId(idOf(1))?.macs, [], "a card is in one machine");
   assert.equal(idIn(machines, { peer: peer(1) }, HOURS), "node", "where no relay tells the slot, the card does");
+  const left = restarted(machines, configured);
+  assert.notEqual(idIn(left, boots(1, BOARD_1, { port: slot("Eth1/9") }), HOURS), "node", "moved out");
+  assert.deepEqual(left.byId("node")?.macs, []);
   assert.equal(idIn(machines, boots(2, BOARD_2, { port: slot("Eth1/7") }), 2 * HOURS), "node", "another machine in the slot");
   for (const each of [machines, restarted(machines, configured)]) {
     assert.notEqual(idIn(each, boots(1, BOARD_1, { port: slot("Eth1/9") }), 3 * HOURS), "node", "moved out");
