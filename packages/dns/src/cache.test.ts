@@ -2,9 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, type Record } from "dns-packet";
+import { Cache, type Kept } from "./cache.ts";
 import { aaaa, answering, answerTo, FIRST, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
+const kept = (size: number): Kept => ({
+  answer: { bytes: Buffer.alloc(size), rcode: 0, additional: 0, ttls: [], options: new Uint8Array(), lifetime: 300 },
+  from: "cache",
+  since: 0,
+  until: 300_000,
+  version: 0,
+});
 const soa = (ttl: number, minimum: number): Record => ({
   name: "example",
   type: "SOA",
@@ -144,4 +152,27 @@ test("expired answers go out when no upstream answers in time, and until one doe
   const gone = world.ask(NAME);
   world.pass(4_800);
   assert.equal(decode(gone.bytes as Buffer).rcode, "SERVFAIL", "older than serveStale");
+});
+
+test("what is kept is bounded by number; what was asked for lately stays", () => {
+  const cache = new Cache({ entries: 100, serveStale: 0 });
+  cache.set("asked", kept(100));
+  for (let n = 0; n < 1_000; n++) {
+    cache.set(`${n}`, kept(100));
+    assert.ok(cache.get("asked", 0));
+  }
+  assert.equal(cache.size, 100);
+  assert.ok(cache.get("999", 0) && !cache.get("0", 0));
+  const none = new Cache({ entries: 0, serveStale: 0 });
+  none.set("a", kept(100));
+  assert.equal(none.get("a", 0), undefined);
+});
+
+test("what is kept is bounded by memory: 1.5 kB an entry, and 100,000 usual ones fit", () => {
+  const large = new Cache({ entries: 10_000, serveStale: 0 });
+  for (let n = 0; n < 2_000; n++) large.set(`${n}`, kept(60_000));
+  assert.ok(large.size <= 15_360_000 / 60_000 && large.size > 200, `${large.size} of 60 kB`);
+  const usual = new Cache({ entries: 100_000, serveStale: 0 });
+  for (let n = 0; n < 100_000; n++) usual.set(`${n}`.padEnd(30), kept(400));
+  assert.equal(usual.size, 100_000);
 });

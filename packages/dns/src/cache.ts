@@ -13,7 +13,7 @@ export interface Kept {
 
 /** Bytes of heap that an entry takes beside its key and message (measured), and what an entry may take on average. */
 const ENTRY_BYTES = 900;
-const MEAN_BYTES = 1_024;
+const MEAN_BYTES = 1_536;
 const LEAST_BYTES = 1 << 20;
 
 export class Cache {

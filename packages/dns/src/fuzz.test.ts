@@ -1,22 +1,42 @@
 /** Whatever comes off the wire: no throw, at most one answer, nothing left behind. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { prefixOf } from "@netboot6/codec";
 import { decode, name as wireName } from "dns-packet";
 import fc from "fast-check";
+import { Dns64 } from "./dns64.ts";
 import { Frames, frame } from "./frames.ts";
-import { aaaa, answerTo, FIRST, query, World } from "./test-world.ts";
+import { aaaa, answerTo, FIRST, query, type Script, World } from "./test-world.ts";
 import { nameText } from "./text.ts";
 import { readQuery } from "./wire.ts";
 
+const DNS64 = new Dns64(prefixOf("64:ff9b::", 96));
+const A_RECORD = { name: "b.example", type: "A", ttl: 9, data: "8.8.8.8" };
 const RUNS = 2_000;
-const byte = fc.nat(255);
-const changes = fc.array(fc.tuple(fc.nat(2_000), byte), { maxLength: 6 });
+const PACKETS = 100_000;
 
-const change = (bytes: Buffer, at: readonly (readonly [number, number])[], cut: number): Buffer => {
-  const out = Buffer.from(bytes);
-  for (const [place, value] of at) out[place % out.length] = value;
-  return out.subarray(0, cut % 8 === 0 ? cut % (out.length + 1) : out.length);
-};
+/** The same sequence in each run: a failure names the place in it. */
+function randomness(): (below: number) => number {
+  let state = 0x2545f491;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** Some bytes changed, and now and then cut, repeated or continued with anything. */
+function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
+  let out = Buffer.from(bytes);
+  for (let changes = random(6); changes > 0; changes--) {
+    const interesting = [0, 1, 12, 41, 63, 64, 0xc0, 0xff];
+    out[random(out.length)] = random(3) === 0 ? random(256) : (interesting[random(interesting.length)] as number);
+  }
+  if (random(8) === 0) out = out.subarray(0, random(out.length + 1));
+  if (random(16) === 0) out = Buffer.concat([out, Buffer.from(Array.from({ length: random(40) }, () => random(256)))]);
+  return out;
+}
 
 const label = fc.uint8Array({ minLength: 1, maxLength: 20 });
 const question = fc
@@ -25,29 +45,39 @@ const question = fc
     Buffer.concat([...labels.flatMap((each) => [Buffer.of(each.length), each]), Buffer.of(0, type >> 8, type & 255, 0, 1)]),
   );
 
-test("mutated and random queries: an answer with the query's id, no larger than the client takes, or none", () => {
+test("100,000 mutated queries: an answer with the query's id, no larger than the client takes, or none; nothing is left behind", () => {
   const samples = [
     query("mirror.example", "AAAA", { payload: 1232, dnssecOk: true }),
+    query("mirror.example", "AAAA"),
     query("a.localhost"),
     query("x.10.in-addr.arpa", "PTR"),
+    query("8.0.8.0.8.0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa", "PTR"),
+    Buffer.alloc(40),
   ];
-  const mutated = fc.tuple(fc.constantFrom(...samples), changes, fc.nat(1_000)).map(([bytes, at, cut]) => change(bytes, at, cut));
-  const random = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes));
-  fc.assert(
-    fc.property(fc.oneof(mutated, random), fc.boolean(), (bytes, overTcp) => {
-      const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked)) });
-      const reply = world.send(bytes, { overTcp });
-      world.pass(10_000);
-      assert.equal(reply.bytes !== null, reply.expected);
-      if (reply.bytes) {
-        assert.equal(reply.bytes.readUInt16BE(0), bytes.readUInt16BE(0));
-        assert.ok(reply.bytes.length <= (overTcp ? 65535 : 1232));
-      }
-      assert.equal(world.pending, 0);
-      assert.ok(world.asked.every(({ open }) => !open));
-    }),
-    { numRuns: RUNS },
-  );
+  const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked)) }, { dns64: DNS64 });
+  const random = randomness();
+  for (let n = 0; n < PACKETS; n++) {
+    const bytes = mutate(samples[n % samples.length] as Buffer, random);
+    const overTcp = random(2) === 0;
+    const reply = world.send(bytes, { overTcp });
+    world.pass(0);
+    // The script answers in dns-packet's spelling: where that is another, nobody answers.
+    if (reply.expected && !reply.bytes) world.pass(10_000);
+    const what = `packet ${n}: ${bytes.toString("hex")}`;
+    assert.equal(reply.bytes !== null, reply.expected, what);
+    if (reply.bytes) {
+      assert.equal(reply.bytes.readUInt16BE(0), bytes.readUInt16BE(0), what);
+      assert.ok(reply.bytes.length <= (overTcp ? 65535 : 1232), what);
+    }
+    assert.ok(
+      world.asked.every(({ open }) => !open),
+      what,
+    );
+    world.asked.length = 0;
+    world.events.length = 0;
+  }
+  world.pass(10_000);
+  assert.equal(world.pending, 0);
 });
 
 test("any name and type: the question goes upstream and the answer comes back byte for byte", () => {
@@ -73,35 +103,51 @@ test("any name and type: the question goes upstream and the answer comes back by
   );
 });
 
-test("mutated answers of an upstream: the client gets an answer to its question, and nothing is left open", () => {
-  fc.assert(
-    fc.property(changes, fc.nat(1_000), fc.boolean(), (at, cut, dnssecOk) => {
-      const world = new World({
-        [FIRST]: (asked, tell) => {
-          const answers = [{ name: "mirror.example", type: "CNAME", ttl: 9, data: "b.example" }, aaaa("b.example")];
-          const bytes = change(
-            answerTo(asked, { answers, additionals: [...(asked.packet.additionals ?? []), aaaa("ns.example")] }),
-            at,
-            cut,
-          );
-          if (bytes.length >= 2) bytes.writeUInt16BE(asked.id, 0);
-          tell(bytes);
-        },
-      });
-      const reply = world.ask("mirror.example", "AAAA", { payload: 1232, dnssecOk });
-      world.pass(10_000);
-      assert.ok(reply.bytes, "it is answered");
-      assert.equal(reply.bytes.readUInt16BE(0), reply.query.readUInt16BE(0));
-      assert.deepEqual(reply.bytes.subarray(12, 32), reply.query.subarray(12, 32));
-      assert.equal(world.pending, 0);
-      assert.ok(world.asked.every(({ open }) => !open));
-      // And what is kept of it can be told again, later.
-      const again = world.ask("mirror.example");
-      world.pass(10_000);
-      assert.ok(again.bytes);
-    }),
-    { numRuns: RUNS },
-  );
+test("100,000 mutated answers of an upstream: the client gets an answer to its question, and nothing is left open", () => {
+  const random = randomness();
+  let n = 0;
+  const mutating: Script = (asked, tell) => {
+    const answers = [{ name: "mirror.example", type: "CNAME", ttl: 9, data: "b.example" }, n % 2 ? aaaa("b.example") : A_RECORD];
+    const whole = answerTo(asked, { answers, additionals: [...(asked.packet.additionals ?? []), aaaa("ns.example")] });
+    const bytes = mutate(whole, random);
+    if (bytes.length >= 2) bytes.writeUInt16BE(asked.id, 0);
+    tell(bytes);
+  };
+  const world = new World({ [FIRST]: mutating }, { dns64: DNS64, cacheOf: { entries: 0 } });
+  for (; n < PACKETS; n++) {
+    const reply = world.ask("mirror.example", n % 3 ? "AAAA" : "TXT", { payload: 1232, dnssecOk: n % 5 === 0 });
+    world.pass(0);
+    if (!reply.bytes) world.pass(10_000);
+    assert.ok(reply.bytes, `answer ${n}`);
+    assert.equal(reply.bytes.readUInt16BE(0), reply.query.readUInt16BE(0));
+    assert.deepEqual(reply.bytes.subarray(12, 32), reply.query.subarray(12, 32));
+    assert.ok(
+      world.asked.every(({ open }) => !open),
+      `answer ${n}`,
+    );
+    world.asked.length = 0;
+    world.events.length = 0;
+  }
+  world.pass(10_000);
+  assert.equal(world.pending, 0);
+});
+
+test("what is kept of a mutated answer can be told again, later", () => {
+  const random = randomness();
+  for (let n = 0; n < RUNS; n++) {
+    const world = new World({
+      [FIRST]: (asked, tell) => {
+        const bytes = mutate(answerTo(asked, { answers: [aaaa("mirror.example")] }), random);
+        if (bytes.length >= 2) bytes.writeUInt16BE(asked.id, 0);
+        tell(bytes);
+      },
+    });
+    world.ask("mirror.example");
+    world.pass(10_000);
+    const again = world.ask("mirror.example", "AAAA", { payload: 1232 });
+    world.pass(10_000);
+    assert.ok(again.bytes, `answer ${n}`);
+  }
 });
 
 test("names of host form read as dns-packet reads them", () => {

@@ -235,6 +235,20 @@ test("TCP: connections that do nothing, or send what is no query, are closed; on
   for (const socket of many) socket.destroy();
 });
 
+test("TCP: a client that asks and never reads is cut off; others get their answers meanwhile", { skip: noDig }, async (t) => {
+  const upstream = new Upstream(usual);
+  const { port, dig } = await start(t, await upstream.listen(t));
+  await dig("big.example", "TXT", "+tcp");
+  const slow = connect({ port, host: "::1" });
+  slow.pause().on("error", () => {});
+  const closed = new Promise<void>((resolve) => slow.once("close", () => resolve()));
+  const burst = Buffer.concat(Array.from({ length: 50 }, () => frame(query("big.example", "TXT"))));
+  const asking = setInterval(() => slow.write(burst), 1);
+  t.after(() => clearInterval(asking));
+  for (let n = 0; n < 5; n++) assert.match(await dig("a.example", "AAAA", "+tcp"), /2001:db8::80/);
+  await closed;
+});
+
 test("an upstream without a process refuses: SERVFAIL at once, and an event", async (t) => {
   const { port, events } = await start(t, [{ address: "::1", port: await freePort(), tlsName: null }]);
   const socket = createSocket("udp6");
