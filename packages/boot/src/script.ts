@@ -16,6 +16,15 @@ export interface BootState {
   readonly why: string;
 }
 
+/** What the event of a rendered file tells of it. */
+export const renderedFor = ({ machine, network, profileName, profile, installed, why }: BootState) => ({
+  profile: profileName,
+  profileKind: installed ? ("disk" as const) : profile.kind,
+  why,
+  network,
+  ...(machine === null ? {} : { machine }),
+});
+
 const RETRY_SECONDS = 30;
 
 /** iPXE's `${buildarch}` by the names that profiles use. */

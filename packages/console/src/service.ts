@@ -86,10 +86,10 @@ async function open(
     return machine ? summary(machine, timelines) : problem(reply, 404, "Not found", `no machine is called ${params.id}`);
   });
   app.get<{ Params: { id: string } }>("/api/v1/machines/:id/timeline", async ({ params }, reply) => {
-    const timeline = timelines.get(params.id);
+    const timeline = timelines.get(params.id, Date.now());
     if (timeline) return timeline;
     return machines.byId(params.id)
-      ? { machine: params.id, boots: [] }
+      ? { machine: params.id, boots: [], verdict: null }
       : problem(reply, 404, "Not found", `no machine is called ${params.id}`);
   });
   app.delete<{ Params: { address: string } }>("/api/v1/leases/:address", async ({ params }, reply) => {
@@ -122,7 +122,7 @@ async function open(
 function summary(machine: Machine, timelines: Timelines): object {
   // The token in boot state lets its bearer report the machine as done: it is not shown.
   const { token: _, ...boot } = machine.boot;
-  return { ...machine, boot, stage: timelines.stage(machine.id) };
+  return { ...machine, boot, stage: timelines.stage(machine.id), verdict: timelines.verdict(machine.id, Date.now()) };
 }
 
 /** RFC 9457 */

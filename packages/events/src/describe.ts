@@ -31,6 +31,7 @@ export function levelOf(event: EventBody): Level | null {
     case "appliance.warned":
     case "appliance.refused":
     case "ra.heard":
+    case "machine.stuck":
       return "warn";
     case "service.failed":
       return "error";
@@ -101,6 +102,10 @@ export function describe(event: EventBody | BootEvent): string {
       return `rendered ${event.path} for profile ${event.profile}: ${event.why}`;
     case "machine.done":
       return `reports its installation done (profile ${event.profile})`;
+    case "machine.stuck":
+      return `stands still: ${event.text} ${event.mend}`;
+    case "machine.goesOn":
+      return "goes on";
     case "machine.learned":
       return `learned ${event.what}`;
     case "lease.released":

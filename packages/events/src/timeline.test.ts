@@ -40,7 +40,7 @@ const got = (path: string, userAgent: string, status = 200): EventBody => ({
   complete: true,
   client,
 });
-const rendered = (path: string): EventBody => ({ type: "machine.rendered", path, profile: "p", why: "w", client });
+const rendered = (path: string): EventBody => ({ type: "machine.rendered", path, profile: "p", profileKind: "kernel", why: "w", client });
 
 const BOOT: EventBody[] = [
   dhcp("Solicit", "Advertise", "firmware-http"),
@@ -63,7 +63,7 @@ const BOOT: EventBody[] = [
 test("a whole boot falls into its stages, in their order", () => {
   const { timelines, emit } = stream();
   for (const event of BOOT) emit(event);
-  const [boot, ...others] = timelines.get("node-01")?.boots ?? [];
+  const [boot, ...others] = timelines.get("node-01", 0)?.boots ?? [];
   assert.deepEqual(others, []);
   assert.deepEqual(
     boot?.stages.map(({ name }) => name),
@@ -77,18 +77,18 @@ test("a firmware's Solicit after that is another boot; its repetition is not", (
   const { timelines, emit } = stream();
   emit(dhcp("Solicit", "Advertise", "firmware-http"));
   emit(dhcp("Solicit", "Advertise", "firmware-http"));
-  assert.equal(timelines.get("node-01")?.boots.length, 1);
-  assert.equal(timelines.get("node-01")?.boots[0]?.stages[0]?.attempts, 2);
+  assert.equal(timelines.get("node-01", 0)?.boots.length, 1);
+  assert.equal(timelines.get("node-01", 0)?.boots[0]?.stages[0]?.attempts, 2);
   for (const event of BOOT.slice(1)) emit(event);
   emit(dhcp("Solicit", "Advertise", "firmware-pxe"));
-  assert.equal(timelines.get("node-01")?.boots.length, 2);
+  assert.equal(timelines.get("node-01", 0)?.boots.length, 2);
 });
 
 test("a file that is missing fails its stage, and progress is seen while it loads", () => {
   const { timelines, emit } = stream();
   for (const event of BOOT.slice(0, 7)) emit(event);
   emit(got("/d/linux", "iPXE/1", 404));
-  const newest = (): Stage | undefined => timelines.get("node-01")?.boots[0]?.stages.at(-1);
+  const newest = (): Stage | undefined => timelines.get("node-01", 0)?.boots[0]?.stages.at(-1);
   const failed = newest();
   assert.equal(failed?.name, "kernel");
   assert.match(failed?.failed ?? "", /\/d\/linux: 404/);
@@ -103,7 +103,7 @@ test("what a client repeats is one entry with its count", () => {
   const { timelines, emit } = stream();
   for (let i = 0; i < 1000; i++) emit(dhcp("Renew", "Reply", "system"));
   emit(dhcp("Release", "Reply", "system"));
-  const entries = timelines.get("node-01")?.boots[0]?.entries.map(({ at, text, count }) => [at, text, count]);
+  const entries = timelines.get("node-01", 0)?.boots[0]?.entries.map(({ at, text, count }) => [at, text, count]);
   assert.deepEqual(entries, [
     [1_000_000, "DHCPv6 Renew (system) answered with Reply", 1000],
     [1_001_000, "DHCPv6 Release (system) answered with Reply", 1],
@@ -114,7 +114,7 @@ test("it is bounded: five boots, 200 entries each", () => {
   const { timelines, emit } = stream();
   for (let i = 0; i < 8; i++) for (const event of BOOT) emit(event);
   for (let i = 0; i < 500; i++) emit(rendered("/boot.ipxe"));
-  const boots = timelines.get("node-01")?.boots ?? [];
+  const boots = timelines.get("node-01", 0)?.boots ?? [];
   assert.equal(boots.length, 5);
   assert.equal(boots.at(-1)?.entries.length, 200);
 });

@@ -1,21 +1,9 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
 import { describe } from "./describe.ts";
+import { stageOrder as order, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
-
-export type StageName = "firmware" | "program" | "ipxe" | "script" | "kernel" | "initrd" | "installer" | "answers" | "done";
-
-/** In the order of a boot. */
-export const STAGES: readonly { readonly name: StageName; readonly label: string }[] = [
-  { name: "firmware", label: "firmware asks for an address and a boot file" },
-  { name: "program", label: "boot program" },
-  { name: "ipxe", label: "iPXE asks for its script" },
-  { name: "script", label: "script" },
-  { name: "kernel", label: "kernel" },
-  { name: "initrd", label: "initrd" },
-  { name: "installer", label: "installer is up" },
-  { name: "answers", label: "answers file" },
-  { name: "done", label: "reports back" },
-];
+import { judge, type Verdict } from "./verdict.ts";
+import { World } from "./world.ts";
 
 export interface Stage {
   readonly name: StageName;
@@ -54,10 +42,12 @@ export interface MachineTimeline {
   readonly machine: string;
   /** The newest last. */
   readonly boots: readonly Boot[];
+  /** Why it stands still; null where it does not. */
+  readonly verdict: Verdict | null;
 }
 
 /** A stage as it is kept: events as they came, put into words only when somebody looks. */
-interface StageRecord {
+export interface StageRecord {
   readonly name: StageName;
   readonly startedAt: number;
   endedAt: number | null;
@@ -68,10 +58,12 @@ interface StageRecord {
   failed: boolean;
 }
 
-interface BootRecord {
+export interface BootRecord {
   readonly startedAt: number;
   readonly stages: StageRecord[];
   readonly entries: { event: BootEvent; count: number }[];
+  /** When the machine was heard last, of this boot. */
+  heardAt: number;
 }
 
 const MAX_MACHINES = 10_000;
@@ -80,16 +72,33 @@ const MAX_ENTRIES = 200;
 /** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
 const MAX_ALL_ENTRIES = 200_000;
 
-const order = (name: StageName): number => STAGES.findIndex((stage) => stage.name === name);
-
 export class Timelines {
+  readonly #world = new World();
+  /** The rule of the verdict that was told of a machine last. */
+  readonly #told = new Map<string, string>();
   /** The machine that was silent longest comes first. */
   readonly #machines = new Map<string, BootRecord[]>();
   #entries = 0;
 
-  get(machine: string): MachineTimeline | undefined {
+  get(machine: string, now: number): MachineTimeline | undefined {
     const boots = this.#machines.get(machine);
-    return boots && { machine, boots: boots.map(bootOf) };
+    return boots && { machine, boots: boots.map(bootOf), verdict: judge(boots, this.#world, now) };
+  }
+
+  /** Why it stands still; null where it does not. */
+  verdict(machine: string, now: number): Verdict | null {
+    return judge(this.#machines.get(machine) ?? [], this.#world, now);
+  }
+
+  /** The machines whose verdict is another than at the last look, with the one they have now. */
+  *newVerdicts(now: number): Generator<{ readonly machine: string; readonly verdict: Verdict | null }> {
+    for (const machine of this.#machines.keys()) {
+      const verdict = this.verdict(machine, now);
+      if (verdict?.rule === this.#told.get(machine)) continue;
+      if (verdict) this.#told.set(machine, verdict.rule);
+      else this.#told.delete(machine);
+      yield { machine, verdict };
+    }
   }
 
   /** How far its newest boot has come; null where it has not begun one. */
@@ -99,11 +108,13 @@ export class Timelines {
 
   /** A reader for the bus. */
   readonly read = (event: BootEvent): void => {
+    this.#world.read(event);
     const machine = "machine" in event ? event.machine : undefined;
-    if (machine === undefined || machine === "") return;
+    if (machine === undefined || machine === "" || event.type === "machine.stuck" || event.type === "machine.goesOn") return;
     const boot = this.#bootFor(machine, event);
+    boot.heardAt = event.at;
     if (isEntry(event)) this.#add(boot, event);
-    advance(boot, event);
+    advance(boot, event, this.#world);
   };
 
   #add({ entries }: BootRecord, event: BootEvent): void {
@@ -125,7 +136,7 @@ export class Timelines {
     if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
     const last = boots.at(-1);
     if (last && !beginsBoot(last, event)) return last;
-    const boot: BootRecord = { startedAt: event.at, stages: [], entries: [] };
+    const boot: BootRecord = { startedAt: event.at, stages: [], entries: [], heardAt: event.at };
     boots.push(boot);
     if (boots.length > MAX_BOOTS) this.#entries -= boots.shift()?.entries.length ?? 0;
     return boot;
@@ -135,6 +146,7 @@ export class Timelines {
     const [oldest, boots] = this.#machines.entries().next().value as [string, BootRecord[]];
     for (const { entries } of boots) this.#entries -= entries.length;
     this.#machines.delete(oldest);
+    this.#told.delete(oldest);
   }
 }
 
@@ -218,6 +230,8 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   if (known) return known.name;
   if (come === "script" || come === "ipxe") return "kernel";
   if (come === "kernel" || come === "initrd") return isInstaller(event) ? "installer" : "initrd";
+  // Installers fetch their second stage first, then their answers.
+  if (come === "installer") return /\.(iso|img|squashfs|gz|xz)$/.test(path) ? "installer" : "answers";
   return null;
 }
 
@@ -226,12 +240,13 @@ const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe"
 
 const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPXE|UefiHttpBoot|GRUB/.test(event.userAgent);
 
-function advance(boot: BootRecord, event: BootEvent): void {
+function advance(boot: BootRecord, event: BootEvent, world: World): void {
   const name = stageOf(boot, event);
   if (name === null) return;
   let stage = boot.stages.find((candidate) => candidate.name === name);
   if (!stage) {
     const last = boot.stages.at(-1);
+    if (last) world.tookSeconds(last.name, (event.at - last.startedAt) / 1000);
     if (last && last.endedAt === null) last.endedAt = event.at;
     const startedAt = event.type === "http.finished" || event.type === "tftp.finished" ? event.at - event.seconds * 1000 : event.at;
     stage = { name, startedAt, endedAt: null, last: event, sent: 0, size: 0, attempts: 0, failed: false };

@@ -114,7 +114,16 @@ export type EventBody =
       readonly seconds: number;
       readonly why?: string;
     } & Asker)
-  | ({ readonly type: "machine.rendered"; readonly path: string; readonly profile: string; readonly why: string } & Asker)
+  | ({
+      readonly type: "machine.rendered";
+      readonly path: string;
+      readonly profile: string;
+      readonly profileKind: "kernel" | "script" | "disk" | "wait";
+      readonly why: string;
+    } & Asker)
+  /** A verdict on where its boot stands still; and the end of it. */
+  | ({ readonly type: "machine.stuck"; readonly rule: string; readonly text: string; readonly mend: string } & Asker)
+  | ({ readonly type: "machine.goesOn" } & Asker)
   | ({ readonly type: "machine.done"; readonly profile: string } & Asker)
   | ({ readonly type: "machine.learned"; readonly what: string } & Asker)
   | ({ readonly type: "lease.released"; readonly address: Address; readonly why: string } & Asker)

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { totalmem } from "node:os";
 import { Readable } from "node:stream";
-import { BootFiles, FileCache, type Found, readClaims } from "@netboot6/boot";
+import { BootFiles, FileCache, type Found, readClaims, renderedFor } from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -124,7 +124,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
         return text(shown.endsWith(".ipxe") ? 200 : 500, found.body);
       case "text":
         machine = { network: found.state.network, ...(found.state.machine === null ? {} : { machine: found.state.machine }) };
-        link.emit({ type: "machine.rendered", path: shown, profile: found.state.profileName, why: found.state.why, client, ...machine });
+        link.emit({ type: "machine.rendered", path: shown, ...renderedFor(found.state), client });
         return text(200, found.body, contentType(found.name));
       case "directory":
         if (!current.settings.http.listing) {

@@ -22,6 +22,7 @@ const HOST_POLL_MS = 250;
 const HOST_WATCH_MS = 2_000;
 const BOOT_PROGRAMS_MS = 1_000;
 const STOP_DEADLINE_MS = 4_500;
+const VERDICTS_MS = 2_000;
 
 /** What a service's settings are, from the whole picture; null where it is off. */
 interface Service {
@@ -40,6 +41,7 @@ export class RunningAppliance {
   #networks: readonly Network[] = [];
   #services: Service[] = [];
   #watch: NodeJS.Timeout | null = null;
+  #judging: NodeJS.Timeout | null = null;
   #waitingFor = "";
   #refusal = "";
   #changing: Promise<void> = Promise.resolve();
@@ -75,6 +77,7 @@ export class RunningAppliance {
     }
     emit({ type: "appliance.ready", services: this.#services.map((service) => service.name), seconds: (Date.now() - started) / 1000 });
     this.#watch = setInterval(() => this.#followHost(), HOST_WATCH_MS);
+    this.#judging = setInterval(() => this.#tellVerdicts(), VERDICTS_MS);
   }
 
   /** Takes a new configuration; sockets and leases stay. */
@@ -91,12 +94,18 @@ export class RunningAppliance {
     if (this.#stopping) return;
     this.#stopping = true;
     if (this.#watch) clearInterval(this.#watch);
+    if (this.#judging) clearInterval(this.#judging);
     this.bus.emit({ type: "appliance.stopping", why });
     const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
     await this.#changing.catch(() => {});
     await Promise.allSettled(this.#services.toReversed().map((service) => service.stop()));
     await this.registry.close();
     clearTimeout(deadline);
+  }
+
+  #tellVerdicts(): void {
+    for (const { machine, verdict } of this.timelines.newVerdicts(Date.now()))
+      this.bus.emit(verdict ? { type: "machine.stuck", ...verdict, machine } : { type: "machine.goesOn", machine });
   }
 
   async #waitForHost(started: number): Promise<readonly Network[]> {

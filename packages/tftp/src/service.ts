@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { closeSync, openSync, readSync } from "node:fs";
 import { totalmem } from "node:os";
-import { BootFiles, FileCache, type Found } from "@netboot6/boot";
+import { BootFiles, FileCache, type Found, renderedFor } from "@netboot6/boot";
 import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
 import { accessList, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -58,15 +58,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       if (found.kind === "missing" || found.kind === "directory")
         return refuse(TftpErrorCode.notFound, found.kind === "missing" ? found.why : "a directory");
       if (found.kind === "broken") return refuse(TftpErrorCode.undefined, found.why);
-      if (found.kind === "text")
-        link.emit({
-          type: "machine.rendered",
-          path,
-          profile: found.state.profileName,
-          why: found.state.why,
-          client,
-          network: found.state.network,
-        });
+      if (found.kind === "text") link.emit({ type: "machine.rendered", path, ...renderedFor(found.state), client });
       source = await openSource(found, cache);
       await bind(socket, local);
       const mtu = Math.min(1500, ...current.settings.networks.map((network) => network.link?.mtu ?? 1500));

@@ -63,7 +63,7 @@ export class DemoView {
 
   /** The stages of the machine's newest boot. */
   stages(id: string): readonly Stage[] {
-    return this.timelines.get(id)?.boots.at(-1)?.stages ?? [];
+    return this.timelines.get(id, Date.now())?.boots.at(-1)?.stages ?? [];
   }
 
   isDone(id: string): boolean {

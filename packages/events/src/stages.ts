@@ -1,0 +1,18 @@
+/** The stages of a boot. */
+
+export type StageName = "firmware" | "program" | "ipxe" | "script" | "kernel" | "initrd" | "installer" | "answers" | "done";
+
+/** In the order of a boot. */
+export const STAGES: readonly { readonly name: StageName; readonly label: string }[] = [
+  { name: "firmware", label: "firmware asks for an address and a boot file" },
+  { name: "program", label: "boot program" },
+  { name: "ipxe", label: "iPXE asks for its script" },
+  { name: "script", label: "script" },
+  { name: "kernel", label: "kernel" },
+  { name: "initrd", label: "initrd" },
+  { name: "installer", label: "installer is up" },
+  { name: "answers", label: "answers file" },
+  { name: "done", label: "reports back" },
+];
+
+export const stageOrder = (name: StageName): number => STAGES.findIndex((stage) => stage.name === name);

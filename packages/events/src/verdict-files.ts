@@ -1,0 +1,119 @@
+/** Verdicts on what a machine was served, or was not. */
+import { formatBytes } from "./describe.ts";
+import type { StageName } from "./stages.ts";
+import type { BootRecord } from "./timeline.ts";
+import type { BootEvent } from "./types.ts";
+import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+
+type Download = Extract<BootEvent, { type: "http.finished" | "tftp.finished" }>;
+
+/** A download that does not move for so long has stalled: TFTP clients ask again after 1 to 5 s, TCP after less. */
+const STALLED_SECONDS = 15;
+/** How often the same boot program in how many minutes is a loop. */
+const LOOP_BOOTS = 3;
+const LOOP_SECONDS = 300;
+
+const downloadOf = ({ stage }: Case): Download | null =>
+  stage !== null && (stage.last.type === "http.finished" || stage.last.type === "tftp.finished") ? stage.last : null;
+
+const isMissing = ({ why }: Download): boolean => why?.startsWith("no such file") ?? false;
+const isForbidden = (event: Download): boolean => event.type === "http.finished" && event.status === 403;
+
+const WHO: Readonly<Partial<Record<StageName, string>>> = { program: "firmware", installer: "the installer", answers: "the installer" };
+
+/** What the stage asked for and was refused. */
+function refused(is: Case, ...stages: readonly StageName[]): Download | null {
+  const event = downloadOf(is);
+  return event && is.stage?.failed && stages.includes(is.stage.name) ? event : null;
+}
+
+const times = (count: number): string => (count > 1 ? ` ${count} times` : "");
+const asked = ({ stage }: Case, { path }: Download): string =>
+  `${WHO[stage?.name ?? "script"] ?? "iPXE"} asked for ${path}${times(stage?.attempts ?? 1)}`;
+/** `Did you mean …?` out of the reason, where it is there. */
+const meant = (why: string | undefined, otherwise: string): string => /Did you mean .*\?/.exec(why ?? "")?.[0] ?? otherwise;
+
+const fileMissing =
+  (mend: string, ...stages: readonly StageName[]): Rule =>
+  (is) => {
+    const event = refused(is, ...stages);
+    if (!event || !isMissing(event)) return null;
+    return { text: `${asked(is, event)}: no such file under boot-assets.`, mend: meant(event.why, mend) };
+  };
+
+/** Newest boots of the machine that ended at the same stage within `LOOP_SECONDS`. */
+function loop({ boots, boot }: Case): BootRecord[] {
+  const end = boot.stages.at(-1)?.name;
+  const same: BootRecord[] = [];
+  for (let i = boots.length - 1; i >= 0; i--) {
+    const other = boots[i] as BootRecord;
+    if (other.stages.at(-1)?.name !== end || boot.heardAt - other.startedAt > LOOP_SECONDS * 1000) break;
+    same.push(other);
+  }
+  return same;
+}
+
+export const FILE_RULES: Readonly<Record<string, Rule>> = {
+  "template-error": ({ boot }) => {
+    const broken = newest(
+      boot,
+      "http.finished",
+      ({ status, why, path }) => (status === 500 || path.endsWith(".ipxe")) && why !== undefined,
+    );
+    if (!broken || broken.event !== lastDownload(boot) || broken.event.status === 404 || broken.event.status === 403) return null;
+    return { text: `${broken.event.path} could not be rendered: ${broken.event.why}.`, mend: "Mend the template where the message says." };
+  },
+  "not-allowed": (is) => {
+    const event = downloadOf(is);
+    if (!event || !isForbidden(event)) return null;
+    return { text: `${asked(is, event)} and was refused: ${event.why}.`, mend: "Add its prefix to http.allow." };
+  },
+  "program-missing": fileMissing("Put the boot program there (`netboot6 assets add ipxe`), or correct boot.rules.", "program", "firmware"),
+  "script-missing": fileMissing("Put the script there, or delete the rule that names it: /boot.ipxe is made without one.", "script"),
+  "kernel-missing": fileMissing("Put the kernel there, or correct `kernel` of its profile.", "kernel"),
+  "initrd-missing": fileMissing("Put the initrd there, or correct `initrd` of its profile.", "initrd"),
+  "answers-missing": fileMissing("Put the answers file there, or correct the URL on the kernel's command line.", "installer", "answers"),
+  "file-unreadable": (is) => {
+    const event = refused(is, "program", "script", "kernel", "initrd", "installer", "answers");
+    if (!event || event.why === undefined) return null;
+    return { text: `${asked(is, event)} and it could not be read: ${event.why}.`, mend: "Look at the file's rights and at the disk." };
+  },
+  "program-refused": (is) => {
+    const boots = loop(is);
+    if (is.stage?.name !== "program" || is.stage.failed || boots.length < LOOP_BOOTS) return null;
+    return {
+      text: `firmware fetched ${pathOf(is)} ${boots.length} times in ${seconds((is.boot.heardAt - (boots.at(-1)?.startedAt ?? 0)) / 1000)} and did not run it.`,
+      mend: "Secure Boot refuses what is not signed, and firmware runs only programs of its own architecture: turn Secure Boot off, or give it a signed program of its architecture.",
+    };
+  },
+  "boot-loop": (is) => {
+    const boots = loop(is);
+    if (is.stage === null || boots.length < LOOP_BOOTS) return null;
+    return {
+      text: `it began ${boots.length} boots within ${seconds(LOOP_SECONDS)} and came no further than ${is.stage.name}.`,
+      mend: "Look at its screen at that stage: it resets there.",
+    };
+  },
+  "download-stalled": (is) => {
+    const { stage, silent } = is;
+    if (stage === null || silent < STALLED_SECONDS || !/\.(started|progress)$/.test(stage.last.type)) return null;
+    return {
+      text: `${pathOf(is)} stands at ${formatBytes(stage.sent)} of ${formatBytes(stage.size)} for ${seconds(silent)}.`,
+      mend: "The machine or the network between takes no more: look at its screen, its link and the switch's counters.",
+    };
+  },
+  "download-broken-off": (is) => {
+    const event = downloadOf(is);
+    if (!event || is.stage === null || event.sent >= event.size || is.stage.failed || is.silent < STALLED_SECONDS) return null;
+    return {
+      text: `${pathOf(is)} was broken off at ${formatBytes(event.sent)} of ${formatBytes(event.size)}, and not asked for again.`,
+      mend: "The machine closed the connection: look at its screen (memory, reset).",
+    };
+  },
+};
+
+const pathOf = ({ stage }: Case): string => (stage && "path" in stage.last ? stage.last.path : "the file");
+
+function lastDownload({ entries }: BootRecord): BootEvent | undefined {
+  return entries.findLast(({ event }) => event.type === "http.finished" || event.type === "tftp.finished")?.event;
+}

@@ -1,0 +1,90 @@
+/** Verdicts on a machine that has what it asked for and went silent, and on what its profile makes of it. */
+import type { StageName } from "./stages.ts";
+import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+
+/** iPXE waits 15 s for DHCPv4 before it gives up (docs/clients.md), and starts within a few seconds. */
+const DHCPV4_SECONDS = 6;
+const IPXE_SECONDS = 45;
+/** From its script to the kernel it names; from the initrd to the installer's first packet; from there to its answers file. */
+const KERNEL_SECONDS = 30;
+const START_SECONDS = 180;
+const ANSWERS_SECONDS = 180;
+const INSTALL_SECONDS = 3600;
+/** So many times as long as its peers take, and at least half a minute. */
+const PEERS = 4;
+const LEAST_SECONDS = 30;
+
+const silentAt = ({ stage, silent }: Case, name: StageName, least: number): boolean =>
+  stage?.name === name && stage.failed === false && silent >= least;
+
+export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
+  "profile-waits": ({ boot, stage }) => {
+    const rendered = stage?.name === "script" ? newest(boot, "machine.rendered") : null;
+    return rendered?.event.profileKind === "wait"
+      ? {
+          text: `its profile ${rendered.event.profile} keeps it waiting (${rendered.event.why}).`,
+          mend: "Give it a profile: `profile` of its entry under machines, or `defaultProfile`.",
+        }
+      : null;
+  },
+  "ipxe-waits-for-dhcpv4": (is) =>
+    silentAt(is, "program", DHCPV4_SECONDS) && is.silent < IPXE_SECONDS
+      ? {
+          text: `iPXE is in and says nothing for ${seconds(is.silent)}: without an autoexec.ipxe it waits 15 s for DHCPv4.`,
+          mend: "Use an iPXE that asks for autoexec.ipxe beside it (1.21.1+git20220113 and later do).",
+        }
+      : null,
+  "ipxe-silent": (is) =>
+    silentAt(is, "program", IPXE_SECONDS)
+      ? {
+          text: `the boot program is in since ${seconds(is.silent)}, and nothing was heard of it.`,
+          mend: "Secure Boot refused it, it is not for this architecture, or it is an iPXE without IPv6: look at the machine's screen.",
+        }
+      : null,
+  "script-not-asked-for": (is) =>
+    silentAt(is, "ipxe", KERNEL_SECONDS)
+      ? {
+          text: `iPXE has its address since ${seconds(is.silent)} and has not asked for its script.`,
+          mend: "Look at its screen: it shows the URL and an error.",
+        }
+      : null,
+  "kernel-not-asked-for": (is) => {
+    const rendered = silentAt(is, "script", KERNEL_SECONDS) ? newest(is.boot, "machine.rendered") : null;
+    return rendered && rendered.event.profileKind !== "disk"
+      ? {
+          text: `iPXE has the script of profile ${rendered.event.profile} since ${seconds(is.silent)} and has asked for nothing in it.`,
+          mend: "Look at its screen: a command of the script failed, or a URL in it cannot be reached.",
+        }
+      : null;
+  },
+  "installer-silent": (is) =>
+    silentAt(is, "initrd", START_SECONDS) || silentAt(is, "kernel", START_SECONDS)
+      ? {
+          text: `kernel and initrd are in since ${seconds(is.silent)}, and the installer was not heard.`,
+          mend: "Look at its console: a kernel that does not fit its initrd, too little memory, or no driver for its network card.",
+        }
+      : null,
+  "answers-not-asked-for": (is) =>
+    silentAt(is, "installer", ANSWERS_SECONDS)
+      ? {
+          text: `the installer is up since ${seconds(is.silent)} and has not asked for its answers file.`,
+          mend: "Name the file on the kernel's command line (preseed/url=, inst.ks=, …); an installer that asks questions waits at its screen.",
+        }
+      : null,
+  "not-reported-done": (is) =>
+    silentAt(is, "answers", INSTALL_SECONDS)
+      ? {
+          text: `the installer has its answers file since ${seconds(is.silent)} and did not report.`,
+          mend: "Let its late command fetch {{ done }}; or it failed: look at its console.",
+        }
+      : null,
+  "slower-than-its-peers": ({ stage, silent, world }) => {
+    const usual = stage === null ? null : world.usualSeconds(stage.name);
+    return stage !== null && usual !== null && silent >= Math.max(LEAST_SECONDS, PEERS * usual) && stage.name !== "answers"
+      ? {
+          text: `silent at ${stage.name} for ${seconds(silent)}; other machines take ${seconds(usual)} there.`,
+          mend: "Look at its screen.",
+        }
+      : null;
+  },
+};

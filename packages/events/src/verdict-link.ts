@@ -1,0 +1,134 @@
+/** Verdicts on what a machine hears and is told on its link: routers, DHCPv6, DNS. */
+import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+
+/** Firmware asks again after 1, 2, 4 s: by then it has thrown two offers away. */
+const OFFER_SECONDS = 8;
+const OFFERS = 2;
+/** How long firmware may take from its lease to its boot program, UEFI HTTP boot's wait for a router among it. */
+const FETCH_SECONDS = 30;
+
+const offered = ({ boot, stage, silent }: Case) => {
+  const offer = stage?.name === "firmware" || stage?.name === "ipxe" ? newest(boot, "dhcpv6.answered") : null;
+  return offer?.event.answer === "Advertise" && (offer.count >= OFFERS || silent >= OFFER_SECONDS) ? offer : null;
+};
+
+const reason = (why: readonly string[], pattern: RegExp): string | undefined => why.find((text) => pattern.test(text));
+
+export const LINK_RULES: Readonly<Record<string, Rule>> = {
+  "no-router": ({ world, network, stage, silent }) =>
+    (stage?.name === "firmware" || stage?.name === "program") && silent >= OFFER_SECONDS && !world.hasRouter(network)
+      ? {
+          text: `no router advertises on network ${network}: a machine forms no address there, and UEFI HTTP boot waits 10 s for one.`,
+          mend: "Let the appliance advertise (delete `advertise: false`), or turn the router's advertisements on.",
+        }
+      : null,
+  "rival-router": ({ world, network, stage, silent }) => {
+    if (stage?.name !== "program" || silent < FETCH_SECONDS) return null;
+    const rival = world.routers(network).find(({ managed, other }) => !managed && !other);
+    return rival
+      ? {
+          text: `the boot program is in and asks nothing: router ${rival.router} advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.`,
+          mend: "Turn that router's advertisements off on this network, or set its O flag.",
+        }
+      : null;
+  },
+  "pool-full": ({ boot }) => {
+    const last = newest(boot, "dhcpv6.answered");
+    const full = last && last.event.addresses.length === 0 ? reason(last.event.why, /is full/) : undefined;
+    return full === undefined ? null : { text: `it was given no address: ${full}.`, mend: "Make dhcp.pool larger, or release leases." };
+  },
+  "no-addresses-leased": ({ boot, stage }) => {
+    const last = stage?.name === "firmware" ? newest(boot, "dhcpv6.answered") : null;
+    const none = last && last.event.addresses.length === 0 ? reason(last.event.why, /leases no addresses/) : undefined;
+    return none === undefined
+      ? null
+      : {
+          text: `firmware asks for an address, and ${none}.`,
+          mend: "UEFI boots with a leased address only: set dhcp.pool to auto or a range.",
+        };
+  },
+  "no-boot-file": (is) => {
+    const last = is.stage?.name === "firmware" ? newest(is.boot, "dhcpv6.answered") : null;
+    const none = last && last.event.bootfileUrl === undefined ? reason(last.event.why, /no boot rule/) : undefined;
+    return none === undefined
+      ? null
+      : {
+          text: `firmware was given no boot file: ${none}.`,
+          mend: "Put the boot program of its architecture under boot-assets (`netboot6 assets add ipxe`), or add a boot rule.",
+        };
+  },
+  "http-url-for-pxe": ({ boot, stage }) => {
+    const last = stage?.name === "firmware" ? newest(boot, "dhcpv6.answered") : null;
+    return last && last.event.clientKind === "firmware-pxe" && last.event.bootfileUrl?.startsWith("http")
+      ? {
+          text: `its firmware does PXE, which speaks TFTP only, and was given ${last.event.bootfileUrl}.`,
+          mend: "Give that architecture a {{ tftp }} URL in boot.rules, or set the firmware to HTTP boot.",
+        }
+      : null;
+  },
+  "two-servers": ({ boot, stage }) => {
+    const other =
+      stage?.name === "firmware" || stage?.name === "ipxe" ? newest(boot, "dhcpv6.dropped", ({ why }) => /another server/.test(why)) : null;
+    return other
+      ? {
+          text: "it took the offer of another DHCPv6 server on this network.",
+          mend: "Turn the other server off here; `dhcp.preference: 255` makes most clients take ours at once.",
+        }
+      : null;
+  },
+  "offer-not-taken": (is) => {
+    const offer = offered(is);
+    return offer
+      ? {
+          text: `it got ${offer.count} offers and requested none: the last named ${offer.event.bootfileUrl ?? "no boot file"}.`,
+          mend: "Its firmware wants something else in the offer: see `netboot6 explain` for what it sent and was told, and whether another server answers too.",
+        }
+      : null;
+  },
+  "program-not-asked-for": ({ boot, stage, silent }) => {
+    const last = stage?.name === "firmware" && stage.endedAt !== null && silent >= FETCH_SECONDS ? newest(boot, "dhcpv6.answered") : null;
+    return last?.event.bootfileUrl
+      ? {
+          text: `it has its address and was told ${last.event.bootfileUrl} ${seconds(silent)} ago, and has not asked for it.`,
+          mend: "Look at its screen; a firewall between, an address that is taken twice, or a URL that it cannot reach keep it from asking.",
+        }
+      : null;
+  },
+  "address-taken": ({ boot }) => {
+    const last = newest(boot, "dhcpv6.answered");
+    return last?.event.message === "Decline"
+      ? {
+          text: "it found another host on the address that it was leased.",
+          mend: "Find who else has it (`ip -6 neigh`), and keep that address out of dhcp.pool.",
+        }
+      : null;
+  },
+  "not-served": ({ boot }) => {
+    const last = boot.entries.at(-1)?.event;
+    return last?.type === "dhcpv6.dropped" && newest(boot, "dhcpv6.answered") === null
+      ? { text: `its ${last.message} is not answered: ${last.why}.`, mend: mendOfDrop(last.why) }
+      : null;
+  },
+  "dns-failed": ({ boot, world }) => {
+    const last = boot.entries.at(-1)?.event;
+    if (last?.type !== "dns.answered") return null;
+    const down = [...world.upstreamsDown].map(([upstream, why]) => `${upstream}: ${why}`).join("; ");
+    if (last.from === "refused") return { text: `its question for ${last.name} was refused.`, mend: "Add its prefix to dns.allow." };
+    if (last.from === "failed")
+      return {
+        text: `${last.name} could not be resolved${down === "" ? "" : `: ${down}`}.`,
+        mend: "Look at dns.upstreams: none of them answers.",
+      };
+    return last.rcode === "NXDOMAIN"
+      ? { text: `it asked for ${last.name}, and there is no such name.`, mend: "Correct the name in its kernel arguments or answers file." }
+      : null;
+  },
+};
+
+function mendOfDrop(why: string): string {
+  if (/link-address/.test(why)) return "Add a relayed network whose prefix holds that link-address, or list it under linkAddresses.";
+  if (/not among the relays/.test(why)) return "Add the relay to `relays` of that network.";
+  if (/DHCPv6 is off/.test(why)) return "Delete `dhcp: false` of that network.";
+  if (/no network on/.test(why)) return "Add the interface under networks.";
+  return "The reason says what was wrong with it.";
+}

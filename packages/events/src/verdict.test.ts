@@ -1,0 +1,255 @@
+/** Each rule on the events that a machine with that fault brings about. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EventBus } from "./bus.ts";
+import { Timelines } from "./timeline.ts";
+import type { EventBody } from "./types.ts";
+import { VERDICTS, type Verdict } from "./verdict.ts";
+
+const machine = "node-01";
+const network = "provisioning";
+const client = "2001:db8::5";
+const who = { machine, network, client };
+const dhcp = (message: string, answer: string, clientKind: string, more: Record<string, unknown> = {}): EventBody =>
+  ({
+    type: "dhcpv6.answered",
+    message,
+    answer,
+    clientKind,
+    duid: "00",
+    addresses: [client],
+    bootfileUrl: "http://[2001:db8::1]/ipxe/x86_64/ipxe.efi",
+    why: [],
+    ...who,
+    ...more,
+  }) as EventBody;
+const got = (path: string, more: Record<string, unknown> = {}): EventBody =>
+  ({
+    type: "http.finished",
+    id: 1,
+    method: "GET",
+    path,
+    status: 200,
+    sent: 5,
+    size: 5,
+    seconds: 0.5,
+    userAgent: "iPXE/1",
+    complete: true,
+    ...who,
+    ...more,
+  }) as EventBody;
+const missing = (path: string, why = "no such file under boot-assets"): EventBody => got(path, { status: 404, why });
+const rendered = (path: string, profileKind: "kernel" | "wait" | "disk" = "kernel"): EventBody => ({
+  type: "machine.rendered",
+  path,
+  profile: "debian-12",
+  profileKind,
+  why: "the default profile",
+  ...who,
+});
+const advertised: EventBody = { type: "ra.sent", interface: "eth1", to: "ff02::1", why: "periodic", network };
+const dropped = (why: string): EventBody => ({ type: "dhcpv6.dropped", message: "Solicit", why, ...who });
+
+const FIRMWARE = [advertised, dhcp("Solicit", "Advertise", "firmware-http"), dhcp("Request", "Reply", "firmware-http")];
+const PROGRAM = [...FIRMWARE, got("/ipxe/x86_64/ipxe.efi", { userAgent: "UefiHttpBoot/1.0" })];
+const IPXE = [...PROGRAM, dhcp("Information-request", "Reply", "ipxe")];
+const SCRIPT = [...IPXE, rendered("/boot.ipxe"), got("/boot.ipxe")];
+const KERNEL = [...SCRIPT, got("/debian-12/linux")];
+const INITRD = [...KERNEL, got("/debian-12/initrd.gz")];
+const INSTALLER = [...INITRD, dhcp("Information-request", "Reply", "system")];
+const ANSWERS = [...INSTALLER, rendered("/preseed/debian-12.cfg"), got("/preseed/debian-12.cfg", { userAgent: "Wget" })];
+const DONE: EventBody = { type: "machine.done", profile: "debian-12", ...who };
+
+/** The verdict after these events, a second apart, and so many seconds of silence. */
+function verdict(events: readonly EventBody[], silent: number): Verdict | null {
+  let now = 0;
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({}),
+    () => (now += 1000),
+  );
+  bus.subscribe(timelines.read);
+  for (const event of events) bus.emit({ ...event });
+  return timelines.verdict(machine, now + silent * 1000);
+}
+
+interface Fault {
+  readonly events: readonly EventBody[];
+  /** Seconds of silence after them. */
+  readonly silent?: number;
+  readonly says: RegExp;
+}
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  "template-error": {
+    events: [...IPXE, got("/boot.ipxe", { why: "boot.ipxe:3:7: nodename is unknown" })],
+    says: /\/boot\.ipxe could not be rendered: boot\.ipxe:3:7: nodename is unknown\. Mend the template/,
+  },
+  "not-allowed": {
+    events: [...FIRMWARE, got("/ipxe/x86_64/ipxe.efi", { status: 403, why: "2001:db8::5 is not among those whom http.allow names" })],
+    says: /firmware asked for \/ipxe\/x86_64\/ipxe\.efi and was refused: .*http\.allow/,
+  },
+  "program-missing": {
+    events: [...FIRMWARE, missing("/ipxe/x86_64/ipxe.efi"), missing("/ipxe/x86_64/ipxe.efi")],
+    says: /firmware asked for \/ipxe\/x86_64\/ipxe\.efi 2 times: no such file under boot-assets\. .*netboot6 assets add ipxe/,
+  },
+  "script-missing": { events: [...IPXE, missing("/scripts/mine.ipxe")], says: /iPXE asked for \/scripts\/mine\.ipxe: no such file/ },
+  "kernel-missing": {
+    events: [...SCRIPT, missing("/debian-12/linux", "no such file under boot-assets. Did you mean debian12/linux?")],
+    says: /iPXE asked for \/debian-12\/linux: no such file under boot-assets\. Did you mean debian12\/linux\?$/,
+  },
+  "initrd-missing": { events: [...KERNEL, missing("/debian-12/initrd")], says: /iPXE asked for \/debian-12\/initrd: no such file/ },
+  "answers-missing": {
+    events: [...INSTALLER, got("/preseed/x.cfg", { status: 404, why: "no such file under boot-assets", userAgent: "Wget" })],
+    says: /the installer asked for \/preseed\/x\.cfg: no such file/,
+  },
+  "file-unreadable": {
+    events: [...SCRIPT, missing("/debian-12/linux", "EACCES: permission denied")],
+    says: /\/debian-12\/linux and it could not be read: EACCES/,
+  },
+  "program-refused": {
+    events: [...PROGRAM, ...PROGRAM, ...PROGRAM],
+    says: /firmware fetched \/ipxe\/x86_64\/ipxe\.efi 3 times in 10 s and did not run it\. Secure Boot/,
+  },
+  "boot-loop": { events: [...SCRIPT, ...SCRIPT, ...SCRIPT], says: /began 3 boots within 5 min and came no further than script/ },
+  "download-stalled": {
+    events: [
+      ...KERNEL,
+      { type: "http.started", id: 2, path: "/debian-12/initrd.gz", size: 40e6, userAgent: "iPXE/1", ...who },
+      { type: "http.progress", id: 2, path: "/debian-12/initrd.gz", sent: 12e6, size: 40e6, ...who },
+    ],
+    silent: 20,
+    says: /\/debian-12\/initrd\.gz stands at 12\.0 MB of 40\.0 MB for 20 s/,
+  },
+  "download-broken-off": {
+    events: [...SCRIPT, got("/debian-12/linux", { sent: 3, complete: false })],
+    silent: 20,
+    says: /\/debian-12\/linux was broken off at 3 B of 5 B/,
+  },
+  "no-router": {
+    events: FIRMWARE.slice(1),
+    silent: 12,
+    says: /no router advertises on network provisioning: .* 10 s/,
+  },
+  "rival-router": {
+    events: [
+      { type: "ra.heard", interface: "eth1", network, router: "fe80::9", managed: false, other: false, lifetime: 1800, why: "" },
+      ...PROGRAM,
+    ],
+    silent: 40,
+    says: /router fe80::9 advertises M=0 O=0/,
+  },
+  "pool-full": {
+    events: [
+      advertised,
+      dhcp("Solicit", "Advertise", "firmware-http", { addresses: [], why: ["the pool of network provisioning is full"] }),
+    ],
+    says: /given no address: the pool of network provisioning is full\. Make dhcp\.pool larger/,
+  },
+  "no-addresses-leased": {
+    events: [
+      advertised,
+      dhcp("Solicit", "Advertise", "firmware-http", { addresses: [], why: ["network provisioning leases no addresses"] }),
+    ],
+    says: /firmware asks for an address, and network provisioning leases no addresses/,
+  },
+  "no-boot-file": {
+    events: [
+      advertised,
+      dhcp("Solicit", "Advertise", "firmware-http", { bootfileUrl: undefined, why: ["no boot rule for architecture 19, no user class"] }),
+    ],
+    says: /firmware was given no boot file: no boot rule for architecture 19/,
+  },
+  "http-url-for-pxe": {
+    events: [advertised, dhcp("Solicit", "Advertise", "firmware-pxe")],
+    says: /PXE, which speaks TFTP only, and was given http:/,
+  },
+  "two-servers": {
+    events: [advertised, dhcp("Solicit", "Advertise", "firmware-http"), dropped("it is for another server")],
+    says: /took the offer of another DHCPv6 server/,
+  },
+  "offer-not-taken": {
+    events: [advertised, ...Array(3).fill(dhcp("Solicit", "Advertise", "firmware-http"))],
+    says: /got 3 offers and requested none/,
+  },
+  "program-not-asked-for": { events: FIRMWARE, silent: 40, says: /was told http:.*ipxe\.efi 40 s ago, and has not asked for it/ },
+  "address-taken": {
+    events: [advertised, dhcp("Decline", "Reply", "firmware-http", { addresses: [] })],
+    says: /another host on the address/,
+  },
+  "not-served": {
+    events: [dropped("the relay's link-address 2001:db8:0:2::fe belongs to no network")],
+    says: /Solicit is not answered: the relay's link-address 2001:db8:0:2::fe belongs to no network\. Add a relayed network/,
+  },
+  "dns-failed": {
+    events: [
+      ...INSTALLER,
+      { type: "dns.upstream", upstream: "[2001:db8::53]:53", state: "down", why: "no answer" },
+      { type: "dns.answered", name: "deb.example", qtype: "AAAA", rcode: "SERVFAIL", from: "failed", seconds: 4.8, ...who },
+    ],
+    says: /deb\.example could not be resolved: \[2001:db8::53\]:53: no answer/,
+  },
+  "profile-waits": { events: [...IPXE, rendered("/boot.ipxe", "wait")], says: /its profile debian-12 keeps it waiting/ },
+  "ipxe-waits-for-dhcpv4": { events: PROGRAM, silent: 10, says: /says nothing for 10 s: .*15 s for DHCPv4/ },
+  "ipxe-silent": { events: PROGRAM, silent: 90, says: /in since 90 s, and nothing was heard of it\. Secure Boot/ },
+  "script-not-asked-for": { events: IPXE, silent: 40, says: /has not asked for its script/ },
+  "kernel-not-asked-for": { events: SCRIPT, silent: 40, says: /has the script of profile debian-12 since 40 s/ },
+  "installer-silent": { events: INITRD, silent: 200, says: /kernel and initrd are in since 3 min, and the installer was not heard/ },
+  "answers-not-asked-for": { events: INSTALLER, silent: 200, says: /has not asked for its answers file/ },
+  "not-reported-done": { events: ANSWERS, silent: 4000, says: /did not report/ },
+};
+
+for (const [rule, { events, silent = 0, says }] of Object.entries(FAULTS))
+  test(`verdict ${rule}`, () => {
+    const said = verdict(events, silent);
+    assert.equal(said?.rule, rule);
+    assert.match(`${said.text} ${said.mend}`, says);
+  });
+
+test("verdict slower-than-its-peers: silent four times as long as others take there", () => {
+  let now = 0;
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({}),
+    () => now,
+  );
+  bus.subscribe(timelines.read);
+  const boot = (id: string, events: readonly EventBody[]): void => {
+    for (const event of events) {
+      now += 1000;
+      bus.emit({ ...event, ...("machine" in event ? { machine: id } : {}) } as EventBody);
+    }
+  };
+  for (const id of ["a", "b", "c"]) boot(id, [...ANSWERS, DONE]);
+  boot("late", INITRD);
+  assert.equal(timelines.verdict("late", now + 20_000), null);
+  assert.equal(timelines.verdict("late", now + 40_000)?.rule, "slower-than-its-peers");
+});
+
+test("every rule has its fault here", () => {
+  assert.deepEqual(
+    Object.keys(VERDICTS).filter((rule) => !(rule in FAULTS)),
+    ["slower-than-its-peers"],
+  );
+});
+
+test("a boot that goes well has no verdict at any of its stages, nor one that is done", () => {
+  for (let n = 1; n <= ANSWERS.length; n++) assert.equal(verdict(ANSWERS.slice(0, n), 2), null, `after ${n}`);
+  assert.equal(verdict([...ANSWERS, DONE], 100_000), null);
+});
+
+test("a verdict is told once, and its end too", () => {
+  const now = 0;
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({}),
+    () => now,
+  );
+  bus.subscribe(timelines.read);
+  const told = (): unknown[] => [...timelines.newVerdicts(now)].map(({ machine: id, verdict: said }) => [id, said?.rule ?? null]);
+  for (const event of [...SCRIPT, missing("/debian-12/linux")]) bus.emit({ ...event });
+  assert.deepEqual(told(), [[machine, "kernel-missing"]]);
+  assert.deepEqual(told(), []);
+  bus.emit(got("/debian-12/linux"));
+  assert.deepEqual(told(), [[machine, null]]);
+});

@@ -1,0 +1,75 @@
+/** What is known beside one machine's own boot, and may be why it stands still: a reader of the stream, bounded in memory. */
+import type { Address } from "@netboot6/codec";
+import type { StageName } from "./stages.ts";
+import type { BootEvent } from "./types.ts";
+
+export interface Router {
+  readonly router: Address;
+  readonly managed: boolean;
+  readonly other: boolean;
+  /** Seconds; 0: it is no default router. */
+  readonly lifetime: number;
+}
+
+const MAX_ROUTERS = 64;
+const MAX_DURATIONS = 100;
+
+export class World {
+  /** Other routers, by network and address. */
+  readonly #routers = new Map<string, Map<Address, Router>>();
+  /** Networks on which we advertise. */
+  readonly #advertised = new Set<string>();
+  readonly #upstreamsDown = new Map<string, string>();
+  /** Seconds that the last machines took for a stage. */
+  readonly #durations = new Map<StageName, number[]>();
+
+  /** A reader for the bus. */
+  readonly read = (event: BootEvent): void => {
+    switch (event.type) {
+      case "ra.sent":
+        if (event.network !== undefined)
+          event.why === "final" ? this.#advertised.delete(event.network) : this.#advertised.add(event.network);
+        break;
+      case "ra.heard":
+        this.#hear(event.network ?? "", event);
+        break;
+      case "dns.upstream":
+        if (event.state === "up") this.#upstreamsDown.delete(event.upstream);
+        else this.#upstreamsDown.set(event.upstream, event.why);
+        break;
+    }
+  };
+
+  routers(network: string | undefined): Router[] {
+    return [...(this.#routers.get(network ?? "")?.values() ?? [])];
+  }
+
+  /** Whether machines on the network hear any router at all. */
+  hasRouter(network: string | undefined): boolean {
+    return network === undefined || this.#advertised.has(network) || this.routers(network).length > 0;
+  }
+
+  /** The upstream resolvers that do not answer, and why. */
+  get upstreamsDown(): ReadonlyMap<string, string> {
+    return this.#upstreamsDown;
+  }
+
+  tookSeconds(stage: StageName, seconds: number): void {
+    const durations = this.#durations.get(stage) ?? [];
+    this.#durations.set(stage, durations);
+    durations.push(seconds);
+    if (durations.length > MAX_DURATIONS) durations.shift();
+  }
+
+  /** The median of the seconds that machines took for a stage; null while fewer than three came through it. */
+  usualSeconds(stage: StageName): number | null {
+    const durations = this.#durations.get(stage) ?? [];
+    return durations.length < 3 ? null : (durations.toSorted((a, b) => a - b)[durations.length >> 1] as number);
+  }
+
+  #hear(network: string, { router, managed, other, lifetime }: Router): void {
+    const routers = this.#routers.get(network) ?? new Map<Address, Router>();
+    this.#routers.set(network, routers);
+    if (routers.size < MAX_ROUTERS || routers.has(router)) routers.set(router, { router, managed, other, lifetime });
+  }
+}
