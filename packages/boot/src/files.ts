@@ -6,6 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
+import { MeantFiles } from "./meant.ts";
 import { autoexecScript, type BootState, bootScript, errorScript, profileCommands } from "./script.ts";
 import { compileTemplate, TemplateError } from "./templates.ts";
 
@@ -38,9 +39,11 @@ export interface Claims {
 export class BootFiles {
   readonly #settings: FilesSettings;
   readonly #ask: Link["ask"];
+  readonly #meant: MeantFiles;
 
   constructor(settings: FilesSettings, ask: Link["ask"]) {
     this.#settings = settings;
+    this.#meant = new MeantFiles(settings.root);
     this.#ask = ask;
   }
 
@@ -56,7 +59,7 @@ export class BootFiles {
       return this.#render(name, file, client, claims, null);
     }
     const generated = await this.#generated(name);
-    if (!generated) return { kind: "missing", why: "no such file under boot-assets" };
+    if (!generated) return { kind: "missing", why: `no such file under boot-assets${await this.#meant.suggest(name, Date.now())}` };
     return this.#render(name, null, client, claims, generated);
   }
 
