@@ -243,6 +243,21 @@ export class Machines {
     return changed;
   }
 
+  /** Sets the profile that an operator chose, null: none; returns the machine as it is then. */
+  setProfile(id: string, profile: string | null): Machine | undefined {
+    const machine = this.byId(id);
+    if (!machine) return undefined;
+    const changed = { ...machine, profile };
+    this.#put(changed);
+    return changed;
+  }
+
+  /** Forgets a machine that the configuration does not name, as if it had never been met. */
+  forget(id: string): void {
+    const machine = this.byId(id);
+    if (machine && !this.#configured.get(id)) this.#remove(machine);
+  }
+
   #knownAs({ macs, uuid, duid, port }: MachineConfig): Machine | undefined {
     const known =
       this.#toldBy(this.#byDuid, duid ?? undefined) ??

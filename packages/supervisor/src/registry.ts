@@ -94,6 +94,33 @@ export class Registry {
     return this.#store.commit([machineChange(machine)]);
   }
 
+  /** The profile that the machine boots from now on, whatever the configuration says; null: as that says. Rejects where it cannot be stored. */
+  async chooseProfile(id: string, profile: string | null): Promise<"no such machine" | "no such profile" | Machine> {
+    if (profile !== null && !this.#appliance.profiles[profile]) return "no such profile";
+    const chosen = this.machines.setProfile(id, profile);
+    if (!chosen) return "no such machine";
+    await this.storeMachine(chosen);
+    return chosen;
+  }
+
+  /** Lets the machine boot its profile once more though it has reported done. Rejects where it cannot be stored. */
+  async bootAgain(id: string): Promise<Machine | undefined> {
+    const machine = this.machines.setBoot(id, "new", Date.now());
+    if (machine) await this.storeMachine(machine);
+    return machine;
+  }
+
+  /** As if it had never been met; its leases are released, and its again when it comes back. Rejects where it cannot be stored. */
+  async forget(id: string): Promise<"no such machine" | "the configuration names it" | "forgotten"> {
+    if (!this.machines.byId(id)) return "no such machine";
+    if (this.machines.config(id)) return "the configuration names it";
+    const bound = this.leases.ofMachine(id).filter(({ state }) => state === "bound");
+    await this.storeLeases(bound.map((lease) => this.leases.release(lease)));
+    this.machines.forget(id);
+    await this.#store.commit([forgottenChange(id)]);
+    return "forgotten";
+  }
+
   rememberMachines(machines: readonly Machine[]): void {
     const forgotten = this.machines.forgetStrangers((id) => this.leases.ofMachine(id).length > 0);
     this.#store.later([...machines.map(machineChange), ...forgotten.map(forgottenChange)]);

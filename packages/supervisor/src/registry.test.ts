@@ -1,0 +1,71 @@
+/** What an operator does to a machine: each holds at once, and after a restart. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Appliance, loadAppliance } from "@netboot6/config";
+import { Registry } from "./registry.ts";
+
+const CONFIGURATION = `
+networks: [{ name: prov, interface: lo, prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" }]
+profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue } }
+defaultProfile: debian
+machines: [{ name: node-01, mac: "52:54:00:00:00:01" }]
+`;
+
+async function appliance(t: { after: (f: () => void) => void }): Promise<Appliance> {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-registry-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, "appliance.yaml"), CONFIGURATION);
+  const loaded = await loadAppliance(join(dir, "appliance.yaml"));
+  if (!("appliance" in loaded)) throw new Error(loaded.problems.map(({ what }) => what).join());
+  return loaded.appliance;
+}
+
+test("a profile that an operator chose is kept; one that is not there is refused, and a machine too", async (t) => {
+  const settings = await appliance(t);
+  const first = await Registry.open(settings);
+  first.machines.identify({ relayMac: "52:54:00:00:00:01" }, 1);
+  assert.equal(await first.chooseProfile("node-01", "resque"), "no such profile");
+  assert.equal(await first.chooseProfile("node-02", "rescue"), "no such machine");
+  await first.chooseProfile("node-01", "rescue");
+  await first.close();
+  const second = await Registry.open(settings);
+  assert.equal(second.machines.byId("node-01")?.profile, "rescue");
+  await second.chooseProfile("node-01", null);
+  assert.equal(second.machines.byId("node-01")?.profile, null);
+  await second.close();
+});
+
+test("a machine that reported done boots its profile again where an operator says so", async (t) => {
+  const registry = await Registry.open(await appliance(t));
+  registry.machines.identify({ relayMac: "52:54:00:00:00:01" }, 1);
+  registry.machines.setBoot("node-01", "installed", 2);
+  assert.equal((await registry.bootAgain("node-01"))?.boot.stage, "new");
+  assert.equal(await registry.bootAgain("node-02"), undefined);
+  await registry.close();
+});
+
+test("a machine that is forgotten is not there after a restart, and its leases are released; a configured one stays", async (t) => {
+  const settings = await appliance(t);
+  const first = await Registry.open(settings);
+  const identified = first.machines.identify({ relayMac: "52:54:00:00:00:02" }, 1);
+  assert.ok(identified);
+  await first.storeMachine(identified.machine);
+  const { id: machine } = identified.machine;
+  const address = "2001:db8:0:1:5054:ff:fe00:2";
+  const lease = { address, network: "prov", machine, duid: "00", iaid: 1, state: "bound", validUntil: 4e9, since: 1 } as const;
+  first.leases.put(lease);
+  await first.storeLeases([lease]);
+  assert.equal(await first.forget("node-01"), "no such machine", "it was not met yet");
+  first.machines.identify({ relayMac: "52:54:00:00:00:01" }, 1);
+  assert.equal(await first.forget("node-01"), "the configuration names it");
+  assert.equal(await first.forget(machine), "forgotten");
+  assert.equal(first.machines.byMac("52:54:00:00:00:02"), undefined);
+  await first.close();
+  const second = await Registry.open(settings);
+  assert.equal(second.machines.byId(machine), undefined);
+  assert.equal(second.leases.byAddress(address)?.state, "released");
+  await second.close();
+});
