@@ -118,3 +118,20 @@ test("it is bounded: five boots, 200 entries each", () => {
   assert.equal(boots.length, 5);
   assert.equal(boots.at(-1)?.entries.length, 200);
 });
+
+test("boots are the same after they were stored and taken back; an old one is deleted, and plain systems store nothing", () => {
+  const { timelines, emit } = stream();
+  for (let i = 0; i < 6; i++) for (const event of BOOT) emit({ ...event });
+  const disk = new Map(timelines.takeUnstored(2));
+  assert.equal(disk.size, 2);
+  for (const [key, boot] of timelines.takeUnstored(100)) disk.set(key, boot);
+  assert.deepEqual(timelines.takeUnstored(100), []);
+  const stored = [...disk.values()].filter((boot) => boot !== null);
+  assert.deepEqual([disk.size, stored.length], [6, 5]);
+  const again = new Timelines();
+  again.restore(JSON.parse(JSON.stringify(stored.toReversed())));
+  assert.deepEqual(again.get("node-01", 0), timelines.get("node-01", 0));
+  const plain = stream();
+  plain.emit(dhcp("Request", "Reply", "system"));
+  assert.deepEqual(plain.timelines.takeUnstored(10), []);
+});

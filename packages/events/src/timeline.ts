@@ -72,13 +72,42 @@ const MAX_ENTRIES = 200;
 /** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
 const MAX_ALL_ENTRIES = 200_000;
 
+/** One boot as it is stored. Plain systems, which boot nothing here, have none. */
+export interface StoredBoot {
+  readonly machine: string;
+  readonly boot: BootRecord;
+}
+
 export class Timelines {
   readonly #world = new World();
+  /** What changed since it was taken to be stored, by key; null: gone. */
+  readonly #unstored = new Map<string, StoredBoot | null>();
   /** The rule of the verdict that was told of a machine last. */
   readonly #told = new Map<string, string>();
   /** The machine that was silent longest comes first. */
   readonly #machines = new Map<string, BootRecord[]>();
   #entries = 0;
+
+  /** Takes the boots of an earlier run. */
+  restore(stored: readonly StoredBoot[]): void {
+    for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
+      const boots = this.#machines.get(machine) ?? [];
+      this.#machines.set(machine, boots);
+      boots.push(boot);
+      this.#entries += boot.entries.length;
+    }
+  }
+
+  /** Boots that are to be stored under their keys, null: deleted; at most so many, those that changed first. */
+  takeUnstored(most: number): [key: string, boot: StoredBoot | null][] {
+    const taken: [string, StoredBoot | null][] = [];
+    for (const entry of this.#unstored) {
+      if (taken.length >= most) break;
+      this.#unstored.delete(entry[0]);
+      taken.push(entry);
+    }
+    return taken;
+  }
 
   get(machine: string, now: number): MachineTimeline | undefined {
     const boots = this.#machines.get(machine);
@@ -115,6 +144,7 @@ export class Timelines {
     boot.heardAt = event.at;
     if (isEntry(event)) this.#add(boot, event);
     advance(boot, event, this.#world);
+    if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), { machine, boot });
   };
 
   #add({ entries }: BootRecord, event: BootEvent): void {
@@ -138,17 +168,24 @@ export class Timelines {
     if (last && !beginsBoot(last, event)) return last;
     const boot: BootRecord = { startedAt: event.at, stages: [], entries: [], heardAt: event.at };
     boots.push(boot);
-    if (boots.length > MAX_BOOTS) this.#entries -= boots.shift()?.entries.length ?? 0;
+    if (boots.length > MAX_BOOTS) this.#forget(machine, boots.shift() as BootRecord);
     return boot;
+  }
+
+  #forget(machine: string, boot: BootRecord): void {
+    this.#entries -= boot.entries.length;
+    if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), null);
   }
 
   #dropOldest(): void {
     const [oldest, boots] = this.#machines.entries().next().value as [string, BootRecord[]];
-    for (const { entries } of boots) this.#entries -= entries.length;
+    for (const boot of boots) this.#forget(oldest, boot);
     this.#machines.delete(oldest);
     this.#told.delete(oldest);
   }
 }
+
+const keyOf = (machine: string, { startedAt }: BootRecord): string => `${machine} ${startedAt}`;
 
 function isEntry(event: BootEvent): boolean {
   switch (event.type) {

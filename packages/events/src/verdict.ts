@@ -34,11 +34,15 @@ export type Rule = (is: Case) => { readonly text: string; readonly mend: string 
 /** The surest first: the first that says something is the verdict. */
 export const VERDICTS: Readonly<Record<string, Rule>> = { ...FILE_RULES, ...LINK_RULES, ...INSTALL_RULES };
 
+/** A machine that was not heard for so long is off, and waits for nothing. */
+const OFF_MS = 24 * 3600_000;
+
 export function judge(boots: readonly BootRecord[], world: World, now: number): Verdict | null {
   const boot = boots.at(-1);
   if (!boot) return null;
   const stage = boot.stages.at(-1) ?? null;
   if (stage?.name === "done" || (stage === null && boot.entries.at(-1)?.event.type !== "dhcpv6.dropped")) return null;
+  if (now - boot.heardAt > OFF_MS) return null;
   const is: Case = { boots, boot, stage, world, network: networkOf(boot), silent: (now - boot.heardAt) / 1000 };
   for (const rule in VERDICTS) {
     const said = (VERDICTS[rule] as Rule)(is);

@@ -23,6 +23,9 @@ const HOST_WATCH_MS = 2_000;
 const BOOT_PROGRAMS_MS = 1_000;
 const STOP_DEADLINE_MS = 4_500;
 const VERDICTS_MS = 2_000;
+/** So many boots at a time are stored: a storm's timelines must not hold up an answer. */
+const STORED_BOOTS = 10;
+const STORE_BOOTS_MS = 100;
 
 /** What a service's settings are, from the whole picture; null where it is off. */
 interface Service {
@@ -42,6 +45,7 @@ export class RunningAppliance {
   #services: Service[] = [];
   #watch: NodeJS.Timeout | null = null;
   #judging: NodeJS.Timeout | null = null;
+  #storing: NodeJS.Timeout | null = null;
   #waitingFor = "";
   #refusal = "";
   #changing: Promise<void> = Promise.resolve();
@@ -51,6 +55,7 @@ export class RunningAppliance {
     this.#appliance = appliance;
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
+    this.timelines.restore(registry.boots);
     this.bus.subscribe(this.timelines.read);
     this.bus.subscribe(this.relays.read);
   }
@@ -78,6 +83,7 @@ export class RunningAppliance {
     emit({ type: "appliance.ready", services: this.#services.map((service) => service.name), seconds: (Date.now() - started) / 1000 });
     this.#watch = setInterval(() => this.#followHost(), HOST_WATCH_MS);
     this.#judging = setInterval(() => this.#tellVerdicts(), VERDICTS_MS);
+    this.#storing = setInterval(() => this.registry.rememberBoots(this.timelines.takeUnstored(STORED_BOOTS)), STORE_BOOTS_MS);
   }
 
   /** Takes a new configuration; sockets and leases stay. */
@@ -95,10 +101,12 @@ export class RunningAppliance {
     this.#stopping = true;
     if (this.#watch) clearInterval(this.#watch);
     if (this.#judging) clearInterval(this.#judging);
+    if (this.#storing) clearInterval(this.#storing);
     this.bus.emit({ type: "appliance.stopping", why });
     const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
     await this.#changing.catch(() => {});
     await Promise.allSettled(this.#services.toReversed().map((service) => service.stop()));
+    this.registry.rememberBoots(this.timelines.takeUnstored(Number.POSITIVE_INFINITY));
     await this.registry.close();
     clearTimeout(deadline);
   }

@@ -4,7 +4,7 @@ import type { BootState } from "@netboot6/boot";
 import { templateValues } from "@netboot6/boot";
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
 import type { Appliance, Network, Profile } from "@netboot6/config";
-import type { Asker, Emit, Question } from "@netboot6/events";
+import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, type Store } from "@netboot6/store";
@@ -41,6 +41,7 @@ export class Registry {
     this.setAside = store.setAside;
     this.machines = new Machines([], values("machine") as Machine[]);
     this.leases = new Leases(values("lease") as Lease[]);
+    this.boots = values("boot") as StoredBoot[];
     const duid = store.stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
     this.serverDuid = typeof duid === "string" ? Buffer.from(duid, "hex") : Buffer.from(`0004${randomUUID().replaceAll("-", "")}`, "hex");
     this.#takeMachines();
@@ -124,6 +125,14 @@ export class Registry {
   rememberMachines(machines: readonly Machine[]): void {
     const forgotten = this.machines.forgetStrangers((id) => this.leases.ofMachine(id).length > 0);
     this.#store.later([...machines.map(machineChange), ...forgotten.map(forgottenChange)]);
+  }
+
+  /** The boots that an earlier run stored. */
+  readonly boots: readonly StoredBoot[];
+
+  /** Stores boots with the next lease, or a little later. */
+  rememberBoots(boots: readonly (readonly [key: string, boot: StoredBoot | null])[]): void {
+    this.#store.later(boots.map(([key, value]) => ({ kind: "boot", key, value })));
   }
 
   /** Completes an event's asker with the machine and network that its address belongs to. */
