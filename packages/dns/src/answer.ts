@@ -24,12 +24,13 @@ const EDE_OPTION = 15;
 
 /** An answer made ready for any client: without OPT, with the places of its TTLs. */
 export interface Answer {
-  /** Id and flags as they came. */
-  readonly bytes: Buffer;
+  /** The message with id and flags as they came, one character a byte: half of a Buffer's memory, and little for the collector to do. */
+  readonly text: string;
   readonly rcode: number;
   /** Where the additional section begins. */
   readonly additional: number;
-  readonly ttls: readonly number[];
+  /** Places, one a character. */
+  readonly ttls: string;
   /** EDNS options for clients that sent EDNS: extended errors. */
   readonly options: Uint8Array;
   /** Seconds that it may be kept. */
@@ -41,7 +42,7 @@ const MAX_NEGATIVE_LIFETIME = 10_800; // RFC 2308 §5
 const MAX_OPTIONS = 256;
 const NO_OPTIONS = new Uint8Array();
 
-/** Reads the response to `question`. Null where it is malformed. The caller has matched header and question. */
+/** Reads a response, and writes in it. Null where it is malformed. The caller has matched header and question. */
 export function readResponse(bytes: Buffer, questionEnd: number): Answer | null {
   const [answers, authorities, additionals] = [readUint16(bytes, 6), readUint16(bytes, 8), readUint16(bytes, 10)];
   const asked = readUint16(bytes, questionEnd - 4);
@@ -82,8 +83,7 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
     at = end;
   }
   if (additionals === 0) additional = at;
-  const whole = Buffer.allocUnsafeSlow(cut < 0 ? at : cut);
-  bytes.copy(whole, 0, 0, whole.length);
+  const whole = bytes.subarray(0, cut < 0 ? at : cut);
   const name = whole.subarray(HEADER_LENGTH, questionEnd - 4);
   lowerCase(name);
   for (const place of respelled) if (place < whole.length) name.copy(whole, place);
@@ -97,7 +97,14 @@ export function readResponse(bytes: Buffer, questionEnd: number): Answer | null 
     lifetime = soa ? Math.min(lifetime, soa.ttl, MAX_NEGATIVE_LIFETIME) : 0;
     if (soa) writeUint32(whole, soa.at, Math.min(soa.ttl, MAX_NEGATIVE_LIFETIME));
   } else if (rcode !== Rcode.noError) lifetime = 0;
-  return { bytes: whole, rcode, additional: Math.min(additional, whole.length), ttls, options, lifetime };
+  return {
+    text: whole.toString("latin1"),
+    rcode,
+    additional: Math.min(additional, whole.length),
+    ttls: String.fromCharCode(...ttls),
+    options,
+    lifetime,
+  };
 }
 
 function lowerCase(name: Uint8Array): void {
@@ -122,6 +129,7 @@ function extendedErrors(options: Uint8Array): Uint8Array {
     if (readUint16(options, at) === EDE_OPTION) kept.push(options.subarray(at, end));
     at = end;
   }
+  if (kept.length === 0) return NO_OPTIONS;
   const all = Buffer.concat(kept);
   return all.length > MAX_OPTIONS ? NO_OPTIONS : Uint8Array.from(all);
 }
@@ -147,8 +155,8 @@ export function makeAnswer(
   writeUint16(header, 4, 1);
   writeUint16(header, 6, answers.length);
   writeUint16(header, 8, authority.length);
-  const bytes = Buffer.concat([header, query.bytes.subarray(HEADER_LENGTH, query.end), ...answers, ...authority]);
-  return { bytes, rcode, additional: bytes.length, ttls: [], options, lifetime };
+  const text = Buffer.concat([header, query.bytes.subarray(HEADER_LENGTH, query.end), ...answers, ...authority]).toString("latin1");
+  return { text, rcode, additional: text.length, ttls: "", options, lifetime };
 }
 
 export interface OwnAnswer {
@@ -161,39 +169,38 @@ export interface OwnAnswer {
 
 /** The answer with all its TTLs at `ttl` seconds and these options. */
 export function withTtl(answer: Answer, ttl: number, options: Uint8Array): Answer {
-  const bytes = Buffer.from(answer.bytes);
-  for (const at of answer.ttls) writeUint32(bytes, at, ttl);
-  return { ...answer, bytes, options };
+  const bytes = Buffer.from(answer.text, "latin1");
+  for (let place = 0; place < answer.ttls.length; place++) writeUint32(bytes, answer.ttls.charCodeAt(place), ttl);
+  return { ...answer, text: bytes.toString("latin1"), options };
 }
 
 /** The answer as this client gets it: its id, its spelling of the name, TTLs less the seconds gone by, within its size. */
 export function writeAnswer(answer: Answer, query: Query, overTcp: boolean, elapsed = 0): Buffer {
-  const { bytes, rcode, ttls } = answer;
+  const { text, rcode, ttls } = answer;
   const { edns, end } = query;
   const limit = overTcp ? MAX_MESSAGE : edns ? Math.min(UDP_PAYLOAD, Math.max(CLASSIC_UDP_PAYLOAD, edns.payload)) : CLASSIC_UDP_PAYLOAD;
   const room = limit - (edns ? OPT_LENGTH + answer.options.length : 0);
   // RFC 2181 §9: what is additional may be left out without a word.
-  const whole = bytes.length <= room;
+  const whole = text.length <= room;
   const truncated = !whole && answer.additional > room;
-  const length = whole ? bytes.length : truncated ? end : answer.additional;
+  const length = whole ? text.length : truncated ? end : answer.additional;
   const options = truncated ? NO_OPTIONS : answer.options;
 
   const out = Buffer.allocUnsafe(length + (edns ? OPT_LENGTH + options.length : 0));
-  if (whole) out.set(bytes);
-  else bytes.copy(out, 0, 0, length);
+  out.write(text, 0, length, "latin1");
   const asked = query.bytes;
   out[0] = asked[0] as number;
   out[1] = asked[1] as number;
   for (let at = HEADER_LENGTH; at < end; at++) out[at] = asked[at] as number;
-  let flags = Flag.qr | Flag.ra | (readUint16(bytes, 2) & (Flag.aa | Flag.ad)) | (query.flags & (Flag.rd | Flag.cd)) | (rcode & 15);
+  let flags = Flag.qr | Flag.ra | (readUint16(out, 2) & (Flag.aa | Flag.ad)) | (query.flags & (Flag.rd | Flag.cd)) | (rcode & 15);
   // RFC 6840 §5.8: AD is for those who ask for it.
   if (!(query.flags & Flag.ad) && !edns?.dnssecOk) flags &= ~Flag.ad;
   if (truncated) {
     flags |= Flag.tc;
     writeUint32(out, 6, 0);
-  } else if (elapsed > 0) for (const at of ttls) if (at < length) writeUint32(out, at, Math.max(0, readUint32(bytes, at) - elapsed));
+  } else if (elapsed > 0) countDown(out, ttls, length, elapsed);
   writeUint16(out, 2, flags);
-  writeUint16(out, 10, (whole ? readUint16(bytes, 10) : 0) + (edns ? 1 : 0));
+  writeUint16(out, 10, (whole ? readUint16(out, 10) : 0) + (edns ? 1 : 0));
   if (edns) {
     out[length] = 0;
     writeUint16(out, length + 1, Type.opt);
@@ -205,4 +212,11 @@ export function writeAnswer(answer: Answer, query: Query, overTcp: boolean, elap
     if (options.length > 0) out.set(options, length + OPT_LENGTH);
   }
   return out;
+}
+
+function countDown(message: Buffer, ttls: string, length: number, elapsed: number): void {
+  for (let place = 0; place < ttls.length; place++) {
+    const at = ttls.charCodeAt(place);
+    if (at < length) writeUint32(message, at, Math.max(0, readUint32(message, at) - elapsed));
+  }
 }

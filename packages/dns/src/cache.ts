@@ -12,8 +12,8 @@ export interface Kept {
 }
 
 /** Bytes of heap that an entry takes beside its key and message (measured), and what an entry may take on average. */
-const ENTRY_BYTES = 900;
-const MEAN_BYTES = 1_536;
+const ENTRY_BYTES = 300;
+const MEAN_BYTES = 1_024;
 const LEAST_BYTES = 1 << 20;
 
 export class Cache {
@@ -27,7 +27,7 @@ export class Cache {
         ? new LRUCache({
             max: entries,
             maxSize: Math.max(entries * MEAN_BYTES, LEAST_BYTES),
-            sizeCalculation: ({ answer }, key) => ENTRY_BYTES + key.length + answer.bytes.length + 8 * answer.ttls.length,
+            sizeCalculation: ({ answer }, key) => ENTRY_BYTES + key.length + answer.text.length,
           })
         : null;
   }

@@ -1,14 +1,17 @@
 /** DNS over UDP on one address, so that the answer leaves from the address that was asked. */
 import { createSocket, type Socket } from "node:dgram";
 import type { Address } from "@netboot6/codec";
-import { noLookup } from "./exchange.ts";
 import type { StreamOptions } from "./stream-listener.ts";
 
 /** A rack that wakes up asks all at once. The kernel gives what it allows. */
 const RECEIVE_BUFFER = 4 << 20;
 
+/** Addresses of clients are never names, and IPv6. */
+const asItIs = (address: string, _: unknown, found: (error: Error | null, address: string, family: number) => void): void =>
+  found(null, address, 6);
+
 export class DatagramListener {
-  readonly #socket: Socket = createSocket({ type: "udp6", ipv6Only: true, lookup: noLookup, recvBufferSize: RECEIVE_BUFFER });
+  readonly #socket: Socket = createSocket({ type: "udp6", ipv6Only: true, lookup: asItIs, recvBufferSize: RECEIVE_BUFFER });
   readonly #options: StreamOptions;
   #open = false;
 

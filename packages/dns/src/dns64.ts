@@ -164,7 +164,8 @@ function withType(question: Question, type: number): Question {
 }
 
 /** The answer section's addresses, names and aliases. */
-function records({ bytes }: Answer, questionLength: number): Record[] {
+function records({ text }: Answer, questionLength: number): Record[] {
+  const bytes = Buffer.from(text, "latin1");
   const all: Record[] = [];
   let at = HEADER_LENGTH + questionLength;
   for (let left = readUint16(bytes, 6); left > 0; left--) {
