@@ -1,6 +1,8 @@
 /** Which boot program or script the DHCPv6 answer names: the first rule that matches. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { ClientFacts, Mac } from "@netboot6/codec";
-import type { BootRule } from "@netboot6/config";
+import type { Appliance, BootRule } from "@netboot6/config";
 import { type ClientKind, clientKind } from "./client-kind.ts";
 
 export interface BootAsker {
@@ -32,6 +34,12 @@ export function builtInRules(exists: (path: string) => boolean): BootRule[] {
   ];
 }
 
+/** The rules in force: the configured ones, else the built-in ones by the files that are there now. */
+export function rulesInForce({ boot, http, tftp }: Appliance): readonly BootRule[] {
+  const root = (http ?? tftp)?.root;
+  return boot.rules ?? builtInRules((path) => root !== undefined && existsSync(join(root, path)));
+}
+
 export function chooseRule(rules: readonly BootRule[], asker: BootAsker): BootChoice {
   const kind = clientKind(asker.facts);
   // A client lists its architectures in its order of preference (RFC 5970 §3.3); each is tried against all rules.
@@ -44,16 +52,45 @@ export function chooseRule(rules: readonly BootRule[], asker: BootAsker): BootCh
   return { rule: null, kind, why: `no boot rule for ${describeAsker(asker)}` };
 }
 
-function matches(rule: BootRule, asker: BootAsker, arch: number | null): boolean {
-  return (
-    (rule.userClass === null || asker.facts.userClasses.includes(rule.userClass)) &&
-    (rule.vendorClass === null ||
-      (asker.facts.vendorClass?.classes.some((text) => text.startsWith(rule.vendorClass as string)) ?? false)) &&
-    (rule.arch === null || (arch !== null && rule.arch.includes(arch))) &&
-    (rule.mac === null || rule.mac === asker.mac) &&
-    (rule.uuid === null || rule.uuid === asker.uuid) &&
-    (rule.network === null || rule.network === asker.network)
-  );
+const matches = (rule: BootRule, asker: BootAsker, arch: number | null): boolean => mismatch(rule, asker, arch) === null;
+
+/** The first criterion of the rule that the asker does not meet. */
+function mismatch(rule: BootRule, { facts, mac, uuid, network }: BootAsker, arch: number | null): keyof BootRule | null {
+  if (rule.userClass !== null && !facts.userClasses.includes(rule.userClass)) return "userClass";
+  if (rule.vendorClass !== null && !(facts.vendorClass?.classes.some((text) => text.startsWith(rule.vendorClass as string)) ?? false))
+    return "vendorClass";
+  if (rule.arch !== null && (arch === null || !rule.arch.includes(arch))) return "arch";
+  if (rule.mac !== null && rule.mac !== mac) return "mac";
+  if (rule.uuid !== null && rule.uuid !== uuid) return "uuid";
+  return rule.network === null || rule.network === network ? null : "network";
+}
+
+export interface RuleVerdict {
+  /** Counted from 1, as they stand in the file. */
+  readonly rule: number;
+  readonly matches: string;
+  readonly url: string;
+  /** Null: it was chosen. */
+  readonly whyNot: string | null;
+}
+
+/** Every rule, and why it is not the one that was chosen. */
+export function explainRules(rules: readonly BootRule[], asker: BootAsker): RuleVerdict[] {
+  const chosen = chooseRule(rules, asker).rule;
+  const { userClasses, vendorClass, architectures } = asker.facts;
+  const has: Readonly<Record<string, string>> = {
+    userClass: userClasses.join(", "),
+    vendorClass: vendorClass?.classes.join(", ") ?? "",
+    arch: architectures.join(", "),
+    mac: asker.mac ?? "",
+    uuid: asker.uuid ?? "",
+    network: asker.network,
+  };
+  return rules.map((rule, index) => {
+    const failed = mismatch(rule, asker, architectures[0] ?? null);
+    const not = failed === null ? "a rule before it matches" : `its ${failed} is ${has[failed] || "none"}`;
+    return { rule: index + 1, matches: describeRule(rule), url: rule.url, whyNot: rule === chosen ? null : not };
+  });
 }
 
 export function describeRule(rule: BootRule): string {

@@ -12,13 +12,13 @@ export function readEntries(db: DatabaseSync, kind: string | null = null): Store
   return (rows as { kind: string; key: string; value: string }[]).map((row) => ({ ...row, value: JSON.parse(row.value) }));
 }
 
-/** The values of one kind; none where there is no store yet. Throws with a plain message where it cannot be read. */
-export function readStored(dir: string, kind: string): unknown[] {
+/** All that is stored, or what is of one kind; nothing where there is no store yet. Throws with a plain message where it cannot be read. */
+export function readStored(dir: string, kind: string | null = null): Stored[] {
   const file = join(dir, STORE_FILE);
   if (!existsSync(file)) return [];
   try {
     using db = new DatabaseSync(file, { readOnly: true, timeout: BUSY_MS });
-    return readEntries(db, kind).map(({ value }) => value);
+    return readEntries(db, kind);
   } catch (error) {
     throw new Error(`cannot read ${file}: ${(error as Error).message}`);
   }

@@ -1,7 +1,5 @@
 /** One process: starts the services in order, watches them, reloads and stops them. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { builtInRules } from "@netboot6/boot";
+import { rulesInForce } from "@netboot6/boot";
 import { type Appliance, type BootRule, type Network, readHost, resolveNetworks } from "@netboot6/config";
 import { type ConsoleSettings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
@@ -254,13 +252,11 @@ export class RunningAppliance {
   }
 
   #serverState(): ServerState {
-    const { rules: configured } = this.#appliance.boot;
-    const root = (this.#appliance.http ?? this.#appliance.tftp)?.root;
+    const appliance = this.#appliance;
     // A boot program that is put there while it runs is given out a moment later.
-    let looked = { at: 0, rules: configured ?? [] };
+    let looked = { at: 0, rules: rulesInForce(appliance) };
     const rules = (): readonly BootRule[] => {
-      if (!configured && Date.now() - looked.at > BOOT_PROGRAMS_MS)
-        looked = { at: Date.now(), rules: builtInRules((path) => root !== undefined && existsSync(join(root, path))) };
+      if (Date.now() - looked.at > BOOT_PROGRAMS_MS) looked = { at: Date.now(), rules: rulesInForce(appliance) };
       return looked.rules;
     };
     return {

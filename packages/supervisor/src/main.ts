@@ -3,6 +3,7 @@ import { ASSETS } from "@netboot6/boot";
 import { Command } from "commander";
 import { addAssets } from "./commands/assets.ts";
 import { check } from "./commands/check.ts";
+import { type ExplainOptions, explain } from "./commands/explain.ts";
 import { importLeases } from "./commands/import-leases.ts";
 import { listLeases, releaseLease } from "./commands/leases.ts";
 import { run } from "./commands/run.ts";
@@ -24,6 +25,22 @@ program
   .option(...config)
   .action(async (options: { config: string }) => {
     process.exitCode = await check(options.config);
+  });
+program
+  .command("explain")
+  .description("what a machine would get, and why; nothing is sent")
+  .option(...config)
+  .option("--mac <mac>", "of its card")
+  .option("--uuid <uuid>", "of its board")
+  .option("--arch <name>", "what its firmware is: a name or number of IANA's, e.g. x64-uefi-http; default: a system")
+  .option("--user-class <text>", "what it calls itself, e.g. iPXE")
+  .option("--network <name>", "on this network; default: the first one")
+  .option("--relay <address>", "through this relay")
+  .option("--pcap <file>", "from its own messages in this capture")
+  .option("--json", "as JSON")
+  .addHelpText("after", "\nExit codes: 0 it is answered; 1 it is not; 2 wrong use or a bad configuration.")
+  .action(async (options: ExplainOptions) => {
+    process.exitCode = await explain(options);
   });
 const leases = program
   .command("leases")

@@ -7,7 +7,7 @@ import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
-import { type Change, openStore, type Store } from "@netboot6/store";
+import { type Change, openStore, readStored, type Store } from "@netboot6/store";
 import { type Names, namesOf, watchNames } from "./names.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
@@ -32,6 +32,12 @@ export class Registry {
     const registry = new Registry(appliance, store);
     await store.commit([{ kind: "meta", key: "serverDuid", value: Buffer.from(registry.serverDuid).toString("hex") }]);
     return registry;
+  }
+
+  /** What the store has now, to be looked at: nothing of what becomes of it is written. */
+  static inMemory(appliance: Appliance): Registry {
+    const nothing = { setAside: null, commit: async () => {}, later: () => {}, close: async () => {} };
+    return new Registry(appliance, { ...nothing, stored: readStored(appliance.state.dir) });
   }
 
   private constructor(appliance: Appliance, store: Store) {

@@ -15,7 +15,7 @@ export async function listLeases(options: { config: string; json?: true }): Prom
   if (!appliance) return 2;
   let leases: Lease[];
   try {
-    leases = readStored(appliance.state.dir, "lease") as Lease[];
+    leases = readStored(appliance.state.dir, "lease").map(({ value }) => value as Lease);
   } catch (error) {
     console.error(`netboot6: ${(error as Error).message}`);
     return 1;

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type HostInterface, loadAppliance, resolveNetworks } from "@netboot6/config";
+import { Registry } from "../registry.ts";
+import { Explainer } from "./explain.ts";
+import { messageOf } from "./question.ts";
+
+const CONFIGURATION = `
+domain: rack.example
+networks:
+  - interface: prov0
+  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", relays: ["2001:db8:0:2::fe"] }
+profiles: { debian: { kernel: debian/linux, cmdline: "disk={{ machine.vars.disk }}" } }
+machines: [{ name: node-01, mac: "52:54:00:00:00:01", vars: { disk: /dev/vda } }]
+`;
+const address = (text: string) => ({ address: text, length: 64, tentative: false, duplicate: false, deprecated: false, permanent: true });
+const HOST: HostInterface = {
+  name: "prov0",
+  index: 2,
+  mac: "02:1a:b0:00:00:01",
+  mtu: 1500,
+  up: true,
+  ipv6: true,
+  addresses: [address("fe80::1a:b0ff:fe00:1"), address("2001:db8:0:1::1")],
+};
+
+async function explainer(t: { after: (f: () => void) => void }) {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-explain-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
+  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
+  writeFileSync(join(dir, "appliance.yaml"), CONFIGURATION);
+  const loaded = await loadAppliance(join(dir, "appliance.yaml"));
+  if (!("appliance" in loaded)) throw new Error(loaded.problems.map(({ what }) => what).join());
+  const { appliance } = loaded;
+  const { networks } = resolveNetworks(appliance, [HOST]);
+  const [onLink, relayed] = networks;
+  assert.ok(onLink && relayed);
+  return { appliance, onLink, relayed, make: () => new Explainer(appliance, networks) };
+}
+
+const question = { mac: "52:54:00:00:00:01", uuid: null, arch: 16, userClass: null, relay: null };
+
+test("firmware is told its boot program, by the rule that matches; why the others do not is said", async (t) => {
+  const { onLink, make } = await explainer(t);
+  const { machine, answer, addresses, options, rules } = make().explain(messageOf(question, onLink), "prov0");
+  assert.deepEqual([machine, answer, addresses], ["node-01", "Advertise", ["2001:db8:0:1:5054:ff:fe00:1"]]);
+  assert.deepEqual(
+    options.filter(([name]) => name === "bootfile-url"),
+    [["bootfile-url", "http://[2001:db8:0:1::1]/ipxe/x86_64/ipxe.efi"]],
+  );
+  assert.deepEqual(
+    rules.map(({ whyNot }) => whyNot),
+    ["its userClass is none", null, "its arch is 16"],
+  );
+});
+
+test("a relay that is not allowed is told, and a machine behind one that is", async (t) => {
+  const { relayed, make } = await explainer(t);
+  const refused = make().explain(messageOf({ ...question, relay: "2001:db8::9" }, relayed), null);
+  assert.deepEqual([refused.answer, refused.why], [null, ["relay 2001:db8::9 is not among the relays of network rack-2"]]);
+  const { machine, why } = make().explain(messageOf(question, relayed), null);
+  assert.equal(machine, "node-01");
+  assert.ok(why.some((line) => line.includes("configured MAC 52:54:00:00:00:01 of node-01")));
+});
+
+test("a board is known by its UUID whichever way its sender writes it", async (t) => {
+  const { onLink, make } = await explainer(t);
+  const uuid = "4c4c4544-0044-4810-8031-b4c04f4e3732";
+  for (const userClass of [null, "iPXE"]) {
+    const { machine } = make().explain(messageOf({ ...question, mac: null, uuid, userClass }, onLink), "prov0");
+    assert.equal(machine, `m-${uuid}`);
+  }
+});
+
+test("its script is the one that it would be served; nothing is stored", async (t) => {
+  const { appliance, onLink, make } = await explainer(t);
+  const explaining = make();
+  explaining.explain(messageOf(question, onLink), "prov0");
+  const served = await explaining.script("node-01", "2001:db8:0:1:5054:ff:fe00:1");
+  assert.equal(served?.profile, "debian");
+  assert.match(served.script, /^#!ipxe\n.*kernel http:\/\/\[2001:db8:0:1::1\]\/debian\/linux .*disk=\/dev\/vda/s);
+  assert.equal(explaining.advertisement(onLink)?.managed, false);
+  const registry = await Registry.open(appliance);
+  assert.deepEqual([...registry.machines.all(), ...registry.leases.all()], []);
+  await registry.close();
+});
