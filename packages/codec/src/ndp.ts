@@ -18,6 +18,8 @@ const NdpOption = {
   pref64: 38,
 } as const;
 const PREFERENCE = { medium: 0, high: 1, low: 3 } as const;
+/** By prefix length code (RFC 8781 §4). */
+const PREF64_LENGTHS = [96, 64, 56, 48, 40, 32];
 export type RouterPreference = keyof typeof PREFERENCE;
 
 export interface RouterSolicitation {
@@ -51,9 +53,9 @@ export interface RouterAdvertisement {
     readonly preference: RouterPreference;
     readonly lifetime: number;
   }[];
-  readonly rdnss: { readonly addresses: readonly Address[]; readonly lifetime: number } | null;
-  readonly dnssl: { readonly domains: readonly string[]; readonly lifetime: number } | null;
-  readonly pref64: { readonly prefix: Pick<Prefix, "address" | "length">; readonly lifetime: number } | null;
+  readonly rdnss: readonly { readonly addresses: readonly Address[]; readonly lifetime: number }[];
+  readonly dnssl: readonly { readonly domains: readonly string[]; readonly lifetime: number }[];
+  readonly pref64: readonly { readonly prefix: Pick<Prefix, "address" | "length">; readonly lifetime: number }[];
 }
 
 /** RFC 4861 §6.1.1, but for the checks that need the IP header. `fromUnspecified`: the source was `::`. */
@@ -93,8 +95,17 @@ export function encodeRouterSolicitation(solicitation: RouterSolicitation): Uint
   );
 }
 
-/** The ICMPv6 message with a checksum of zero, which the kernel fills in. */
-export function encodeRouterAdvertisement(ra: RouterAdvertisement): Uint8Array {
+/** What fits behind the IPv6 header into the MTU that every link has: larger ones would be fragmented, and RFC 6980 forbids it. */
+const MAX_ADVERTISEMENT_BYTES = 1280 - 40;
+/** An RDNSS or DNSSL option that holds no more than this leaves room for others beside it. */
+const MAX_LIST_BYTES = 512;
+
+/**
+ * ICMPv6 messages with a checksum of zero, which the kernel fills in. One, or where its options do not fit, as many as it
+ * takes: each with the same header and some of the options (RFC 4861 §6.2.3). Who obeys only the first one it hears gets
+ * the options that matter to it there: routes come last.
+ */
+export function encodeRouterAdvertisement(ra: RouterAdvertisement): Uint8Array[] {
   const header = new Uint8Array(16);
   header[0] = IcmpType.routerAdvertisement;
   header[4] = ra.hopLimit;
@@ -102,38 +113,59 @@ export function encodeRouterAdvertisement(ra: RouterAdvertisement): Uint8Array {
   writeU16(header, 6, ra.routerLifetime);
   writeU32(header, 8, ra.reachableTime);
   writeU32(header, 12, ra.retransTimer);
-  const parts: Uint8Array[] = [header];
-  if (ra.sourceMac) parts.push(ndpOption(NdpOption.sourceLinkLayerAddress, macBytes(ra.sourceMac)));
-  if (ra.mtu !== null) parts.push(ndpOption(NdpOption.mtu, u16(0), u32(ra.mtu)));
+  const messages: Uint8Array[][] = [[header]];
+  let size = header.length;
+  for (const option of encodeOptions(ra)) {
+    if (size + option.length > MAX_ADVERTISEMENT_BYTES) {
+      messages.push([header]);
+      size = header.length;
+    }
+    messages.at(-1)?.push(option);
+    size += option.length;
+  }
+  return messages.map(concat);
+}
+
+function encodeOptions(ra: RouterAdvertisement): Uint8Array[] {
+  const options: Uint8Array[] = [];
+  if (ra.sourceMac) options.push(ndpOption(NdpOption.sourceLinkLayerAddress, macBytes(ra.sourceMac)));
+  if (ra.mtu !== null) options.push(ndpOption(NdpOption.mtu, u16(0), u32(ra.mtu)));
   for (const p of ra.prefixes) {
-    const flags = (p.onLink ? 0x80 : 0) | (p.autonomous ? 0x40 : 0);
-    parts.push(
-      ndpOption(
-        NdpOption.prefixInformation,
-        Uint8Array.of(p.length, flags),
-        u32(p.valid),
-        u32(p.preferred),
-        u32(0),
-        addressBytes(p.prefix),
-      ),
-    );
+    const flags = Uint8Array.of(p.length, (p.onLink ? 0x80 : 0) | (p.autonomous ? 0x40 : 0));
+    options.push(ndpOption(NdpOption.prefixInformation, flags, u32(p.valid), u32(p.preferred), u32(0), addressBytes(p.prefix)));
+  }
+  for (const { addresses, lifetime } of ra.rdnss)
+    for (const some of inLists(addresses.map(addressBytes))) options.push(ndpOption(NdpOption.rdnss, u16(0), u32(lifetime), ...some));
+  for (const { domains, lifetime } of ra.dnssl)
+    for (const some of inLists(domains.map((domain) => encodeDomains([domain]))))
+      options.push(ndpOption(NdpOption.dnssl, u16(0), u32(lifetime), ...some));
+  for (const { prefix, lifetime } of ra.pref64) {
+    // RFC 8781 §4: lifetime in units of 8 s above a 3-bit prefix length code
+    const scaled = Math.min(8191, Math.ceil(lifetime / 8));
+    const code = PREF64_LENGTHS.indexOf(prefix.length);
+    options.push(ndpOption(NdpOption.pref64, u16((scaled << 3) | code), addressBytes(prefix.address).subarray(0, 12)));
   }
   for (const r of ra.routes) {
     const size = r.length === 0 ? 0 : r.length <= 64 ? 8 : 16; // RFC 4191 §2.3
     const flags = Uint8Array.of(r.length, PREFERENCE[r.preference] << 3);
-    parts.push(ndpOption(NdpOption.routeInformation, flags, u32(r.lifetime), addressBytes(r.prefix).subarray(0, size)));
+    options.push(ndpOption(NdpOption.routeInformation, flags, u32(r.lifetime), addressBytes(r.prefix).subarray(0, size)));
   }
-  if (ra.rdnss && ra.rdnss.addresses.length > 0)
-    parts.push(ndpOption(NdpOption.rdnss, u16(0), u32(ra.rdnss.lifetime), ...ra.rdnss.addresses.map(addressBytes)));
-  if (ra.dnssl && ra.dnssl.domains.length > 0)
-    parts.push(ndpOption(NdpOption.dnssl, u16(0), u32(ra.dnssl.lifetime), encodeDomains(ra.dnssl.domains)));
-  if (ra.pref64) {
-    // RFC 8781 §4: lifetime in units of 8 s above a 3-bit prefix length code
-    const scaled = Math.min(8191, Math.ceil(ra.pref64.lifetime / 8));
-    const code = [96, 64, 56, 48, 40, 32].indexOf(ra.pref64.prefix.length);
-    parts.push(ndpOption(NdpOption.pref64, u16((scaled << 3) | code), addressBytes(ra.pref64.prefix.address).subarray(0, 12)));
+  return options;
+}
+
+/** In their order, in lists of at most MAX_LIST_BYTES. */
+function inLists(entries: readonly Uint8Array[]): Uint8Array[][] {
+  const lists: Uint8Array[][] = [];
+  let size = MAX_LIST_BYTES;
+  for (const entry of entries) {
+    if (size + entry.length > MAX_LIST_BYTES) {
+      lists.push([]);
+      size = 0;
+    }
+    lists.at(-1)?.push(entry);
+    size += entry.length;
   }
-  return concat(parts);
+  return lists;
 }
 
 export function decodeRouterAdvertisement(bytes: Uint8Array): Decoded<RouterAdvertisement> {
@@ -145,16 +177,16 @@ export function decodeRouterAdvertisement(bytes: Uint8Array): Decoded<RouterAdve
   const flags = bytes[5] as number;
   let sourceMac: Mac | null = null;
   let mtu: number | null = null;
-  let rdnss: RouterAdvertisement["rdnss"] = null;
-  let dnssl: RouterAdvertisement["dnssl"] = null;
-  let pref64: RouterAdvertisement["pref64"] = null;
+  const rdnss: RouterAdvertisement["rdnss"][number][] = [];
+  const dnssl: RouterAdvertisement["dnssl"][number][] = [];
+  const pref64: RouterAdvertisement["pref64"][number][] = [];
   const prefixes: RouterAdvertisement["prefixes"][number][] = [];
   const routes: RouterAdvertisement["routes"][number][] = [];
   for (const { type, body } of options.value) {
     const b = (i: number): number => body[i] as number;
     if (type === NdpOption.sourceLinkLayerAddress && body.length === 6) sourceMac = formatMac(body);
     else if (type === NdpOption.mtu && body.length === 6) mtu = readU32(body, 2);
-    else if (type === NdpOption.prefixInformation && body.length === 30)
+    else if (type === NdpOption.prefixInformation && body.length === 30 && b(0) <= 128)
       prefixes.push({
         prefix: formatAddress(body, 14),
         length: b(0),
@@ -163,23 +195,24 @@ export function decodeRouterAdvertisement(bytes: Uint8Array): Decoded<RouterAdve
         valid: readU32(body, 2),
         preferred: readU32(body, 6),
       });
-    else if (type === NdpOption.routeInformation && (body.length === 6 || body.length === 14 || body.length === 22)) {
+    else if (type === NdpOption.routeInformation && isRouteLength(body.length, b(0))) {
       const address = new Uint8Array(16);
       address.set(body.subarray(6));
       routes.push({ prefix: formatAddress(address), length: b(0), preference: preferenceOf(b(1)), lifetime: readU32(body, 2) });
     } else if (type === NdpOption.rdnss && body.length >= 22 && (body.length - 6) % 16 === 0)
-      rdnss = {
+      rdnss.push({
         lifetime: readU32(body, 2),
         addresses: Array.from({ length: (body.length - 6) / 16 }, (_, i) => formatAddress(body, 6 + i * 16)),
-      };
+      });
     else if (type === NdpOption.dnssl && body.length >= 6) {
       const domains = decodeDomains(body.subarray(6));
-      if (domains.ok) dnssl = { lifetime: readU32(body, 2), domains: domains.value };
+      if (domains.ok && domains.value.length > 0) dnssl.push({ lifetime: readU32(body, 2), domains: domains.value });
     } else if (type === NdpOption.pref64 && body.length === 14) {
       const address = new Uint8Array(16);
       address.set(body.subarray(2));
-      const length = [96, 64, 56, 48, 40, 32][b(1) & 7];
-      if (length !== undefined) pref64 = { prefix: { address: formatAddress(address), length }, lifetime: (readU16(body, 0) >>> 3) * 8 };
+      const length = PREF64_LENGTHS[b(1) & 7];
+      if (length !== undefined)
+        pref64.push({ prefix: { address: formatAddress(address), length }, lifetime: (readU16(body, 0) >>> 3) * 8 });
     }
   }
   return decoded({
@@ -199,6 +232,10 @@ export function decodeRouterAdvertisement(bytes: Uint8Array): Decoded<RouterAdve
     pref64,
   });
 }
+
+/** RFC 4191 §2.3: how long the option is at least for its prefix length. */
+const isRouteLength = (bytes: number, length: number): boolean =>
+  (bytes === 22 && length <= 128) || (bytes === 14 && length <= 64) || (bytes === 6 && length === 0);
 
 /** RFC 4191 §2.2: the reserved value 2 is taken as medium. */
 const preferenceOf = (flags: number): RouterPreference =>

@@ -30,9 +30,13 @@ export function levelOf(event: EventBody): Level | null {
     case "appliance.waiting":
     case "appliance.warned":
     case "appliance.refused":
-    case "ra.heard":
+    case "ra.warned":
     case "machine.stuck":
       return "warn";
+    case "ra.heard":
+      return event.differences.length > 0 || event.state === "withdrawn" ? "warn" : "info";
+    case "ra.link":
+      return event.up ? "info" : "warn";
     case "service.failed":
       return "error";
     case "dns.upstream":
@@ -71,7 +75,11 @@ export function describe(event: EventBody | BootEvent): string {
     case "ra.sent":
       return `router advertisement (${event.why}) on ${event.interface} to ${event.to}`;
     case "ra.heard":
-      return `router ${event.router} advertises on ${event.interface} with M=${event.managed ? 1 : 0} O=${event.other ? 1 : 0}: ${event.why}`;
+      return `router ${event.router} advertises on ${event.interface} with M=${event.managed ? 1 : 0} O=${event.other ? 1 : 0}: ${event.why}${event.differences.length > 1 ? `; and ${event.differences.length - 1} more` : ""}`;
+    case "ra.link":
+      return event.up ? `${event.interface} is up: advertising begins anew` : `${event.interface} is down: nothing is advertised on it`;
+    case "ra.warned":
+      return `${event.interface}: ${event.why}`;
     case "dhcpv6.answered": {
       const got = [...event.addresses, ...(event.bootfileUrl === undefined ? [] : [event.bootfileUrl])].join(", ");
       return `DHCPv6 ${event.message} (${event.clientKind}) answered with ${event.answer}${got === "" ? "" : `: ${got}`}`;

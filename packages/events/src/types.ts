@@ -45,7 +45,21 @@ export type EventBody =
       readonly router: Address;
       readonly managed: boolean;
       readonly other: boolean;
+      /** Router lifetime in seconds; 0: it is no default router. */
       readonly lifetime: number;
+      /** `withdrawn`: it was a default router and says it is none any more. `silent`: hosts forget it now. */
+      readonly state: "advertises" | "withdrawn" | "silent";
+      /** The gravest of what follows. */
+      readonly why: string;
+      /** What of it contradicts our own advertisements, what that brings about and how to mend it. */
+      readonly differences: readonly string[];
+    } & Asker)
+  | ({ readonly type: "ra.link"; readonly interface: string; readonly up: boolean } & Asker)
+  /** What costs machines something though it is as configured. */
+  | ({
+      readonly type: "ra.warned";
+      readonly interface: string;
+      readonly rule: "no-router" | "not-forwarding";
       readonly why: string;
     } & Asker)
   | ({

@@ -133,7 +133,18 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   "rival-router": {
     events: [
-      { type: "ra.heard", interface: "eth1", network, router: "fe80::9", managed: false, other: false, lifetime: 1800, why: "" },
+      {
+        type: "ra.heard",
+        interface: "eth1",
+        network,
+        router: "fe80::9",
+        managed: false,
+        other: false,
+        lifetime: 1800,
+        state: "advertises",
+        why: "",
+        differences: [],
+      },
       ...PROGRAM,
     ],
     silent: 40,

@@ -1,109 +1,253 @@
-/**
- * The router advertiser's decisions (RFC 4861 §6.2): what an advertisement says and when the next one goes out.
- * No sockets; clock and chance are arguments. Times in milliseconds unless said otherwise.
- */
-import type { Address, RouterAdvertisement } from "@netboot6/codec";
-import type { AdvertiseConfig, Network } from "@netboot6/config";
+/** One interface's router advertiser: what came in, what changed and what time it is, to what goes out. It opens no socket and waits for nothing. */
+import {
+  type Address,
+  ALL_NODES,
+  decodeRouterAdvertisement,
+  decodeRouterSolicitation,
+  encodeRouterAdvertisement,
+  IcmpType,
+  isLinkLocal,
+  macOfEui64,
+  type RouterAdvertisement,
+} from "@netboot6/codec";
+import type { AdvertiseConfig, Link, Network } from "@netboot6/config";
+import type { Asker, Emit, EventBody } from "@netboot6/events";
+import { buildAdvertisement, finalAdvertisement } from "./advertisement.ts";
+import { Drops } from "./drops.ts";
+import { Rivals, type Told } from "./rivals.ts";
+import { afterMulticast, afterSolicitation, begin, type Schedule } from "./schedule.ts";
+import { stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
 
-/** RFC 4861 §10 */
-const MAX_INITIAL_RTR_ADVERTISEMENTS = 3;
-const MAX_INITIAL_RTR_ADVERT_INTERVAL = 16_000;
-const MIN_DELAY_BETWEEN_RAS = 3_000;
-const MAX_RA_DELAY_TIME = 500;
-
-export interface AdvertiserState {
-  /** How many unsolicited advertisements went out since the start or the last change. */
-  readonly sent: number;
-  /** When the last multicast one went out. */
-  readonly lastMulticast: number | null;
-  /** When the next multicast one is due. */
-  readonly next: number;
-  readonly nextWhy: "initial" | "periodic" | "solicited" | "changed";
-}
-
-export interface AdvertisePlan {
-  readonly settings: AdvertiseConfig;
+/** What the advertiser is told of its network and its host. */
+export interface Situation {
   readonly network: Network;
+  readonly link: Link;
+  /** Whether the host forwards IPv6 from this interface. */
   readonly forwarding: boolean;
-  /** The forwarder's address stands in the advertisement where dns is on. */
   readonly dnsOn: boolean;
   readonly domain: string;
 }
 
-export const initialState = (now: number): AdvertiserState => ({ sent: 0, lastMulticast: null, next: now, nextWhy: "initial" });
-
-/** The settings changed: told as soon as the last advertisement lets it (RFC 4861 §6.2.4). */
-export const changedState = ({ lastMulticast }: AdvertiserState, now: number): AdvertiserState => ({
-  sent: 0,
-  lastMulticast,
-  next: earliestMulticast(lastMulticast, now),
-  nextWhy: "changed",
-});
-
-const earliestMulticast = (last: number | null, now: number): number => (last === null ? now : Math.max(now, last + MIN_DELAY_BETWEEN_RAS));
-
-/** What the advertisement says. `final`: the last ones before we stop have a router lifetime of 0 (RFC 4861 §6.2.5). */
-export function buildAdvertisement({ settings, network, forwarding, dnsOn, domain }: AdvertisePlan, final = false): RouterAdvertisement {
-  const [, max] = settings.interval;
-  const life = settings.routerLifetime === "auto" ? (forwarding ? Math.min(9000, 3 * max) : 0) : settings.routerLifetime;
-  const dnsLifetime = final ? 0 : (settings.dnsLifetime ?? 3 * max); // RFC 8106 §5.1
-  const dns = settings.dns ?? (dnsOn ? [network.address] : []);
-  const search = settings.search ?? (domain === "" ? [] : [domain]);
-  const managed = network.dhcp?.managed ?? false;
-  const mtu = settings.mtu ?? network.link?.mtu ?? 0;
-  return {
-    hopLimit: settings.hopLimit,
-    managed,
-    other: network.dhcp !== null,
-    // RFC 4191 §2.2: a router that is none says medium
-    preference: life === 0 ? "medium" : settings.preference,
-    routerLifetime: final ? 0 : life,
-    reachableTime: 0,
-    retransTimer: 0,
-    sourceMac: network.link?.mac ?? null,
-    mtu: mtu === 0 ? null : mtu,
-    prefixes: [
-      {
-        prefix: network.prefix.address,
-        length: network.prefix.length,
-        onLink: settings.onLink,
-        autonomous: settings.autonomous,
-        valid: settings.validLifetime,
-        preferred: settings.preferredLifetime,
-      },
-    ],
-    routes: settings.routes.map(({ prefix, lifetime, preference }) => ({
-      prefix: prefix.address,
-      length: prefix.length,
-      preference,
-      lifetime: final ? 0 : lifetime,
-    })),
-    rdnss: dns.length > 0 ? { addresses: dns, lifetime: dnsLifetime } : null,
-    dnssl: search.length > 0 ? { domains: search, lifetime: dnsLifetime } : null,
-    pref64: settings.pref64 ? { prefix: settings.pref64, lifetime: final ? 0 : Math.min(65528, 3 * max) } : null, // RFC 8781 §4.1
-  };
+/** How it reaches the world. Times in milliseconds, of a clock that never steps. */
+export interface World {
+  readonly emit: Emit;
+  now(): number;
+  /** [0, 1) */
+  random(): number;
+  /** `told` is called with null once the message is on its way, or with what kept it. */
+  send(message: Uint8Array, to: Address, told: (error: Error | null) => void): void;
 }
 
-/** The state after a multicast advertisement went out. `random` gives [0, 1). */
-export function afterMulticast(state: AdvertiserState, settings: AdvertiseConfig, now: number, random: () => number): AdvertiserState {
-  const [min, max] = settings.interval;
-  const sent = state.nextWhy === "solicited" ? state.sent : state.sent + 1;
-  const interval = (min + random() * (max - min)) * 1000;
-  const next = now + (sent < MAX_INITIAL_RTR_ADVERTISEMENTS ? Math.min(interval, MAX_INITIAL_RTR_ADVERT_INTERVAL) : interval);
-  return { sent, lastMulticast: now, next, nextWhy: sent < MAX_INITIAL_RTR_ADVERTISEMENTS ? "initial" : "periodic" };
+type Why = Extract<EventBody, { type: "ra.sent" }>["why"];
+
+/** A link on which no default router was heard for so long has none, as far as booting machines are concerned. */
+const NO_ROUTER_MS = 60_000;
+
+export class Advertiser {
+  readonly #world: World;
+  #situation: Situation;
+  /** What we say now; null while we only listen. */
+  #ra: RouterAdvertisement | null = null;
+  /** `#ra` encoded, with its withdrawals where there are any. */
+  #messages: readonly Uint8Array[] = [];
+  #withdrawals: readonly Withdrawal[] = [];
+  #schedule: Schedule;
+  #linkUp = true;
+  readonly #rivals = new Rivals();
+  readonly #drops = new Drops();
+  /** Since when the link has no default router; null: it has one. */
+  #routerlessSince: number | null;
+  #warnedOf = { noRouter: false, notForwarding: false };
+
+  constructor(situation: Situation, world: World) {
+    this.#world = world;
+    this.#situation = situation;
+    this.#schedule = begin(null, world.now(), "initial");
+    this.#routerlessSince = world.now();
+    this.#take(situation);
+  }
+
+  /** When `multicast` is to be called; null: not before something else happens. */
+  get due(): number | null {
+    return this.#ra && this.#linkUp ? this.#schedule.next : null;
+  }
+
+  /** The configuration or the host changed. What does not change the advertisement leaves its schedule alone. */
+  change(situation: Situation): void {
+    const was = this.#ra;
+    const said = JSON.stringify([was, settingsOf(this.#situation)?.interval]);
+    const now = this.#world.now();
+    if (was && !settingsOf(situation)) this.end();
+    this.#take(situation);
+    if (!this.#ra) return;
+    if (was) this.#withdrawals = withdraw(was, this.#ra, stillDue(this.#withdrawals, now), now);
+    this.#encode(now);
+    if (said !== JSON.stringify([this.#ra, settingsOf(situation)?.interval]))
+      this.#schedule = begin(this.#schedule.lastMulticast, now, was ? "changed" : "initial");
+  }
+
+  /** The link came up or went down. Up, it begins anew (RFC 4861 §6.2.4). */
+  linkIs(up: boolean): void {
+    if (up === this.#linkUp) return;
+    this.#linkUp = up;
+    const { link, network } = this.#situation;
+    this.#world.emit({ type: "ra.link", interface: link.name, network: network.name, up });
+    const now = this.#world.now();
+    this.#routerlessSince = now;
+    this.#warnedOf.noRouter = false;
+    if (up) this.#schedule = begin(this.#schedule.lastMulticast, now, "initial");
+  }
+
+  /** Sends the multicast advertisement that is due. */
+  multicast(): void {
+    const settings = settingsOf(this.#situation);
+    if (!settings || !this.#linkUp) return;
+    const { nextWhy } = this.#schedule;
+    const now = this.#world.now();
+    this.#schedule = afterMulticast(this.#schedule, settings.interval, now, this.#world.random);
+    this.#send(ALL_NODES, nextWhy);
+  }
+
+  /**
+   * A packet. The hop limit of 255 that RFC 4861 §6.1 asks for cannot be read here. It is upheld otherwise: the socket is bound
+   * to the interface, and routers forward neither link-local sources nor `::`.
+   */
+  receive(bytes: Uint8Array, source: Address): void {
+    if (bytes[0] === IcmpType.routerSolicitation) this.#solicitation(bytes, source);
+    else if (bytes[0] === IcmpType.routerAdvertisement && source !== this.#situation.link.linkLocal) this.#hear(bytes, source);
+  }
+
+  /** To be called once a second: tells what was dropped and what other routers say. */
+  look(): void {
+    const { emit } = this.#world;
+    const { network, link } = this.#situation;
+    const now = this.#world.now();
+    this.#drops.tell(emit, network.name);
+    for (const told of this.#rivals.changes(this.#ra, link.mtu, network.dhcp !== null, now)) this.#tell(told);
+    this.#warn(now);
+  }
+
+  drop(why: string): void {
+    this.#drops.count(why);
+  }
+
+  /**
+   * Says that it is no router any more, where it was one. Once: the others that RFC 4861 §6.2.5 allows would have to be 3 s apart
+   * (§6.2.6), which no stop waits for; and whoever loses this one goes on sending to a host that, where it forwards, still does.
+   */
+  end(): void {
+    if (!this.#ra) return;
+    const now = this.#world.now();
+    this.#messages = encodeRouterAdvertisement(finalAdvertisement(withWithdrawals(this.#ra, stillDue(this.#withdrawals, now), now)));
+    this.#withdrawals = [];
+    if (this.#linkUp) this.#send(ALL_NODES, "final");
+    this.#schedule = { ...this.#schedule, lastMulticast: now };
+    this.#ra = null;
+  }
+
+  #take(situation: Situation): void {
+    this.#situation = situation;
+    const settings = settingsOf(situation);
+    this.#ra = settings && buildAdvertisement({ ...situation, settings });
+    this.#encode(this.#world.now());
+  }
+
+  #encode(now: number): void {
+    if (this.#ra) this.#messages = encodeRouterAdvertisement(withWithdrawals(this.#ra, this.#withdrawals, now));
+  }
+
+  #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }): void {
+    if (this.#withdrawals.length > 0) {
+      // Their lifetimes run down.
+      this.#withdrawals = stillDue(this.#withdrawals, this.#world.now());
+      this.#encode(this.#world.now());
+    }
+    const { name } = this.#situation.link;
+    const last = this.#messages.length - 1;
+    this.#messages.forEach((message, n) => {
+      this.#world.send(message, to, (error) => {
+        if (error) this.drop(`not sent: ${error.message}`);
+        else if (n === last) this.#world.emit({ type: "ra.sent", interface: name, to, why, ...asker });
+      });
+    });
+  }
+
+  #solicitation(bytes: Uint8Array, source: Address): void {
+    const unspecified = source === "::";
+    if (!unspecified && !isLinkLocal(source)) {
+      this.drop("a solicitation whose source is not link-local");
+      return;
+    }
+    const solicitation = decodeRouterSolicitation(bytes, unspecified);
+    if (!solicitation.ok) {
+      this.drop(solicitation.why);
+      return;
+    }
+    const { link, network } = this.#situation;
+    const mac = solicitation.value.sourceMac ?? (unspecified ? null : macOfEui64(source));
+    const asker: Asker = { network: network.name, client: source, ...(mac === null ? {} : { mac }) };
+    if (this.#ra && !unspecified) this.#send(source, "solicited", asker);
+    else if (this.#ra) this.#schedule = afterSolicitation(this.#schedule, this.#world.now(), this.#world.random);
+    this.#world.emit({ type: "ra.solicited", interface: link.name, ...asker });
+  }
+
+  #hear(bytes: Uint8Array, source: Address): void {
+    if (!isLinkLocal(source)) {
+      this.drop("an advertisement whose source is not link-local");
+      return;
+    }
+    const ra = decodeRouterAdvertisement(bytes);
+    if (!ra.ok) this.drop(ra.why);
+    else if (!this.#rivals.hear(source, ra.value, this.#world.now())) this.drop("an advertisement of one router more than are kept");
+  }
+
+  #tell({ router, header, state, differences }: Told): void {
+    const { link, network } = this.#situation;
+    const agreed = {
+      advertises: header.routerLifetime > 0 ? "another router is on the link" : "it is no default router, and nothing contradicts us",
+      withdrawn: "it says it is no router any more: machines that sent to it need another one",
+      silent: "it is silent: machines forget what it said",
+    }[state];
+    const texts = differences.map(({ text }) => text);
+    const why = state === "advertises" && texts.length > 0 ? texts : [agreed, ...texts];
+    this.#world.emit({
+      type: "ra.heard",
+      interface: link.name,
+      network: network.name,
+      router,
+      managed: header.managed,
+      other: header.other,
+      lifetime: state === "silent" ? 0 : header.routerLifetime,
+      state,
+      why: why[0] as string,
+      differences: texts,
+    });
+  }
+
+  /** What costs machines something, told once and again after it was over. */
+  #warn(now: number): void {
+    const { link, network, forwarding } = this.#situation;
+    const lifetime = this.#ra?.routerLifetime ?? 0;
+    if (lifetime > 0 || !this.#linkUp || this.#rivals.hasRouter(now)) this.#routerlessSince = null;
+    else this.#routerlessSince ??= now;
+    const warned = this.#warnedOf;
+    const noRouter = this.#routerlessSince !== null && now - this.#routerlessSince >= NO_ROUTER_MS;
+    const notForwarding = lifetime > 0 && !forwarding;
+    this.#warnedOf = { noRouter, notForwarding };
+    const told = { type: "ra.warned", interface: link.name, network: network.name } as const;
+    if (noRouter && !warned.noRouter)
+      this.#world.emit({
+        ...told,
+        rule: "no-router",
+        why: `no router was heard for ${NO_ROUTER_MS / 1000} s, and we are none: machines reach nothing beyond the link, and every UEFI HTTP boot waits about 10 s for one. Where this host is to be it: sysctl -w net.ipv6.conf.all.forwarding=1; else advertise: { routerLifetime: 180s } spares the 10 s`,
+      });
+    if (notForwarding && !warned.notForwarding)
+      this.#world.emit({
+        ...told,
+        rule: "not-forwarding",
+        why: "machines take this host for their router, and it does not forward IPv6: nothing beyond the link answers them. sysctl -w net.ipv6.conf.all.forwarding=1, if it has a way out",
+      });
+  }
 }
 
-/**
- * What a solicitation brings about. One with a source is answered by unicast at once, sooner than RFC 4861 §6.2.6's random
- * delay, which is there for multicast; those from `::` (EDK2's) share one multicast advertisement, 3 s after the last at the earliest.
- */
-export function solicited(
-  state: AdvertiserState,
-  source: Address,
-  now: number,
-  random: () => number,
-): { state: AdvertiserState; unicast: boolean } {
-  if (source !== "::") return { state, unicast: true };
-  const due = Math.max(now + random() * MAX_RA_DELAY_TIME, earliestMulticast(state.lastMulticast, now));
-  return { state: due < state.next ? { ...state, next: due, nextWhy: "solicited" } : state, unicast: false };
-}
+const settingsOf = ({ network: { advertise } }: Situation): AdvertiseConfig | null => (advertise === "observe" ? null : advertise);

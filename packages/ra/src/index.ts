@@ -1,2 +1,3 @@
-export * from "./advertiser.ts";
-export * from "./service.ts";
+export { buildAdvertisement } from "./advertisement.ts";
+export { forwards } from "./host.ts";
+export { type RaSettings, startRouterAdvertiser } from "./service.ts";

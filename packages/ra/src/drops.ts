@@ -1,0 +1,18 @@
+import type { Emit } from "@netboot6/events";
+
+const MAX_REASONS = 32;
+
+/** What is not answered is counted by its reason, and told by whoever calls `tell`, once a second: a flood is a few events. */
+export class Drops {
+  readonly #counts = new Map<string, number>();
+
+  count(why: string): void {
+    const reason = this.#counts.size < MAX_REASONS || this.#counts.has(why) ? why : "of many reasons";
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+  }
+
+  tell(emit: Emit, network: string): void {
+    for (const [why, count] of this.#counts) emit({ type: "wire.dropped", service: "ra", why, count, network });
+    this.#counts.clear();
+  }
+}

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { situation, TestWorld } from "./test-world.ts";
+
+/** What is told of a router that says this, beside a router that does not forward. */
+function told(ra: Parameters<TestWorld["hear"]>[0], first = situation({}, { forwarding: false })) {
+  const world = new TestWorld(first);
+  world.hear(ra);
+  world.pass(2);
+  return world.of("ra.heard");
+}
+
+test("a router that says the same as we do is told once, as no contradiction", () => {
+  const [event, ...more] = told({});
+  assert.deepEqual([event?.router, event?.state, event?.differences, more], ["fe80::9", "advertises", [], []]);
+});
+
+test("M=0 O=0 is told with what iPXE will not do, and the mend; by who only listens as well", () => {
+  for (const first of [situation(), situation(null)]) {
+    const [event] = told({ other: false }, first);
+    assert.match(
+      event?.why ?? "",
+      /M=0 O=0: iPXE that hears it first will not ask for a boot file\. Set its O flag, or stop its advertisements/,
+    );
+    assert.deepEqual([event?.managed, event?.other], [false, false]);
+  }
+});
+
+for (const [field, ra, says] of [
+  ["M flag", { managed: true }, /M=1 O=1, we say M=0 O=1.*hear first/],
+  ["hop limit", { hopLimit: 255 }, /hop limit 255, we say 64/],
+  ["MTU", { mtu: 1400 }, /MTU 1400, we say 1500/],
+  ["MTU above the interface's", { mtu: 9000 }, /MTU 9000, our interface has 1500: larger packets .* are lost/],
+  [
+    "flags of the prefix",
+    { prefixes: [{ prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: false, valid: 86400, preferred: 14400 }] },
+    /L=1 A=0 for 2001:db8:0:1::\/64, we say L=1 A=1/,
+  ],
+  [
+    "lifetimes of the prefix",
+    { prefixes: [{ prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: true, valid: 600, preferred: 300 }] },
+    /valid 600 s, preferred 300 s, we say 86400 s, preferred 14400 s/,
+  ],
+  [
+    "another prefix",
+    { prefixes: [{ prefix: "2001:db8:9::", length: 64, onLink: true, autonomous: true, valid: 86400, preferred: 14400 }] },
+    /it advertises 2001:db8:9::\/64, which we do not: .* refused unless http\.allow/,
+  ],
+  ["resolver", { rdnss: [{ addresses: ["2001:db8::666"], lifetime: 600 }] }, /resolver 2001:db8::666, which we do not/],
+  ["search domain", { dnssl: [{ domains: ["other.example"], lifetime: 600 }] }, /search domain other\.example/],
+] as const)
+  test(`a difference in the ${field} is told alone`, () => {
+    const [event] = told(ra);
+    assert.equal(event?.differences.length, 1);
+    assert.match(event?.differences[0] ?? "", says);
+    assert.equal(event?.why, event?.differences[0]);
+  });
+
+test("reachable time and retransmission timer that are unspecified agree with any (RFC 4861 §6.2.7)", () => {
+  assert.deepEqual(told({ reachableTime: 30_000, retransTimer: 1000, hopLimit: 0, mtu: null })[0]?.differences, []);
+});
+
+test("a second default router is told with both preferences", () => {
+  assert.match(told({ routerLifetime: 1800, preference: "high" }, situation())[0]?.why ?? "", /preference high\) as we are \(medium\)/);
+});
+
+test("all that contradicts us is told in one event", () => {
+  const [event, ...more] = told({ other: false, hopLimit: 255, mtu: 1280, rdnss: [] });
+  assert.deepEqual([event?.differences.length, more.length], [3, 0]);
+});
+
+test("a change is told once, though it is advertised for an hour and its lifetimes run down", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  const prefix = { prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: true };
+  for (let n = 0; n < 360; n++) {
+    world.hear({ managed: n >= 180, prefixes: [{ ...prefix, valid: 80_000 - n * 10, preferred: 14_000 - n * 10 }] });
+    world.pass(10);
+  }
+  assert.deepEqual(
+    world.of("ra.heard").map(({ managed }) => managed),
+    [false, true],
+  );
+});
+
+test("what expires between two advertisements of a router is no change", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  for (let n = 0; n < 10; n++) {
+    world.hear({ rdnss: [{ addresses: ["2001:db8:0:1::1"], lifetime: 180 }] });
+    world.pass(600);
+  }
+  assert.equal(world.of("ra.heard").length, 1);
+});
+
+test("what a router says in several advertisements is one thing", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  for (let n = 0; n < 10; n++) {
+    world.hear({ rdnss: [], dnssl: [] });
+    world.hear({ prefixes: [], mtu: null });
+    world.pass(5);
+  }
+  assert.equal(world.of("ra.heard").length, 1);
+  assert.deepEqual(world.of("ra.heard")[0]?.differences, []);
+});
+
+test("a router that withdraws is told, and so is one that falls silent; then it may come back", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  world.hear({ routerLifetime: 1800 });
+  world.pass(10);
+  world.hear({ routerLifetime: 0 });
+  world.pass(1799);
+  const states = () => world.of("ra.heard").map(({ state, lifetime }) => [state, lifetime]);
+  assert.deepEqual(states(), [
+    ["advertises", 1800],
+    ["withdrawn", 0],
+  ]);
+  world.pass(10);
+  assert.deepEqual(states().at(-1), ["silent", 0]);
+  world.hear({ routerLifetime: 1800 });
+  world.pass(1799);
+  assert.deepEqual(states().at(-1), ["advertises", 1800]);
+  world.pass(10);
+  assert.deepEqual(states().at(-1), ["silent", 0], "when its router lifetime is over");
+});
+
+test("a flood of made-up routers and options is bounded, and counted", () => {
+  const world = new TestWorld();
+  for (let n = 0; n < 1000; n++) world.hear({}, `fe80::${n.toString(16)}:9`);
+  for (let n = 0; n < 1000; n++)
+    world.hear(
+      { prefixes: [{ prefix: `2001:db8:${n.toString(16)}::`, length: 64, onLink: true, autonomous: true, valid: 9, preferred: 9 }] },
+      "fe80::1:9",
+    );
+  world.pass(2);
+  assert.ok(world.of("ra.heard").length <= 2 * 64);
+  const dropped = world.of("wire.dropped");
+  assert.deepEqual(
+    dropped.map(({ count }) => count),
+    [1000 - 64],
+  );
+  const differences = world.of("ra.heard").find(({ router }) => router === "fe80::1:9")?.differences ?? [];
+  assert.ok(differences.length > 9 && differences.length <= 256, `${differences.length}`);
+});
+
+test("an advertisement of our own, or of no link-local source, is no rival's", () => {
+  const world = new TestWorld();
+  world.hear({}, "fe80::1");
+  world.hear({}, "2001:db8::9");
+  world.pass(2);
+  assert.deepEqual(world.of("ra.heard"), []);
+  assert.match(world.of("wire.dropped")[0]?.why ?? "", /not link-local/);
+});
