@@ -158,8 +158,13 @@ test("dig, kdig and getaddrinfo agree with what the resolver behind us says", as
   assert.deepEqual(await getent("six"), ["2001:db8::80"], "through the search list");
   assert.deepEqual(await getent("node-01"), ["2001:db8:0:1::11"]);
   assert.deepEqual(await getent("none.example"), []);
-  await appliance.waitFor((line) => line.name === "none.example" && line.from === "cache", 5);
-  assert.deepEqual(answersOf(appliance, "none.example").slice(0, 2), ["NXDOMAIN upstream", "NXDOMAIN cache"]);
+
+  // Who asks more than twenty times a second is counted: this is another second.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await dig("new.example", "AAAA");
+  await dig("new.example", "AAAA");
+  await appliance.waitFor((line) => line.name === "new.example" && line.from === "cache", 5);
+  assert.deepEqual(answersOf(appliance, "new.example"), ["NXDOMAIN upstream", "NXDOMAIN cache"]);
 });
 
 /** `ip netns exec` shows this as /etc/resolv.conf. */
