@@ -31,6 +31,7 @@ interface Service {
   start(): Promise<void>;
   reload(): Promise<void>;
   stop(): Promise<void>;
+  tell?(news: unknown): void;
 }
 
 export class RunningAppliance {
@@ -43,6 +44,7 @@ export class RunningAppliance {
   #services: Service[] = [];
   #watch: NodeJS.Timeout | null = null;
   #judging: NodeJS.Timeout | null = null;
+  #unwatchNames: (() => void) | null = null;
   #storing: NodeJS.Timeout | null = null;
   #waitingFor = "";
   #refusal = "";
@@ -80,6 +82,9 @@ export class RunningAppliance {
     }
     emit({ type: "appliance.ready", services: this.#services.map((service) => service.name), seconds: (Date.now() - started) / 1000 });
     this.#watch = setInterval(() => this.#followHost(), HOST_WATCH_MS);
+    this.#unwatchNames = this.registry.watchNames((changed) => {
+      for (const { name, tell } of this.#services) if (name === "dns") tell?.(changed);
+    });
     this.#judging = setInterval(() => this.#tellVerdicts(), VERDICTS_MS);
     this.#storing = setInterval(() => this.registry.rememberBoots(this.timelines.takeUnstored(STORED_BOOTS)), STORE_BOOTS_MS);
   }
@@ -99,6 +104,7 @@ export class RunningAppliance {
     this.#stopping = true;
     if (this.#watch) clearInterval(this.#watch);
     if (this.#judging) clearInterval(this.#judging);
+    this.#unwatchNames?.();
     if (this.#storing) clearInterval(this.#storing);
     this.bus.emit({ type: "appliance.stopping", why });
     const deadline = setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
@@ -229,7 +235,8 @@ export class RunningAppliance {
           dns: this.#appliance.dns ?? dns,
           networks: this.#networks,
           domain: this.#appliance.domain,
-          machines: this.#appliance.machines,
+          machines: [],
+          names: [...this.registry.names()].map(([name, addresses]) => ({ name, addresses })),
         })),
       );
     if (http)
@@ -289,11 +296,17 @@ export class RunningAppliance {
     const worker = new SupervisedWorker<Settings>({
       name,
       program,
-      settings: settings(),
+      settings,
       emit,
       answer: (question) => this.registry.answer(question, emit),
     });
-    return { name, start: () => worker.start(), reload: () => worker.reload(settings()), stop: () => worker.stop() };
+    return {
+      name,
+      start: () => worker.start(),
+      reload: () => worker.reload(),
+      stop: () => worker.stop(),
+      tell: (news) => worker.tell(news),
+    };
   }
 }
 

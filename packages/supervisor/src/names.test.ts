@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { MachineConfig } from "@netboot6/config";
 import { type Lease, Leases } from "@netboot6/leases";
 import { Machines } from "@netboot6/machines";
-import { type Names, namesOf, watchNames } from "./names.ts";
+import { type NameChange, namesOf, watchNames } from "./names.ts";
 
 const DOMAIN = "rack.example";
 const lease = (address: string, machine: string, more: Partial<Lease> = {}): Lease => ({
@@ -56,7 +56,7 @@ test("released, declined and ended leases, prefixes, and names that are no label
 
 test("a change of the names is told once, a renewal is none", async () => {
   const leases = new Leases();
-  const told: Names[] = [];
+  const told: (readonly NameChange[])[] = [];
   let gathered = 0;
   const gather = () => {
     gathered++;
@@ -65,16 +65,19 @@ test("a change of the names is told once, a renewal is none", async () => {
   const end = watchNames(
     gather,
     () => leases.changes,
-    (now) => told.push(now),
+    (changed) => told.push(changed),
   );
   leases.put(lease("2001:db8::b", "m-1"));
   await new Promise((resolve) => setTimeout(resolve, 600));
   leases.put(lease("2001:db8::b", "m-1", { validUntil: 3000 }));
   await new Promise((resolve) => setTimeout(resolve, 600));
-  end();
-  assert.deepEqual(
-    told.map((each) => [...each.keys()].length),
-    [1, 2],
-  );
   assert.equal(gathered, 2, "the renewal was not looked at");
+  leases.put(lease("2001:db8::b", "m-1", { state: "released" }));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  end();
+  assert.deepEqual(told, [
+    [{ name: "node-01.rack.example", addresses: ["2001:db8::a"] }],
+    [{ name: "m-1.rack.example", addresses: ["2001:db8::b"] }],
+    [{ name: "m-1.rack.example", addresses: [] }],
+  ]);
 });

@@ -37,26 +37,45 @@ export function namesOf(machines: Machines, leases: Leases, domain: string, now:
   return names;
 }
 
-/** `netboot6` looks for changes this often; the names themselves are gathered only where leases changed, and once a minute for those that ended. */
+/** A name whose addresses changed; none: it is gone. */
+export interface NameChange {
+  readonly name: string;
+  readonly addresses: readonly Address[];
+}
+
+/** The names are gathered only where leases changed, and once a minute for those that ended; and never for more than a twentieth of the time. */
 const LOOK_MS = 250;
 const ENDED_MS = 60_000;
+const GATHERING_SHARE = 20;
 
-/** Tells the names now and whenever they change, until the returned function is called. `changes` grows with what they depend on. */
-export function watchNames(names: () => Names, changes: () => number, tell: (names: Names) => void): () => void {
-  let known = "";
+/** Tells all names now and each that changes later, until the returned function is called. `changes` grows with what they depend on. */
+export function watchNames(names: () => Names, changes: () => number, tell: (changed: readonly NameChange[]) => void): () => void {
+  let known: Names = new Map();
   let seen = Number.NaN;
   let gathered = 0;
+  let rest = 0;
   const look = (): void => {
-    if (changes() === seen && Date.now() - gathered < ENDED_MS) return;
+    const since = Date.now() - gathered;
+    if (since < rest || (changes() === seen && since < ENDED_MS)) return;
     seen = changes();
-    gathered = Date.now();
     const current = names();
-    const text = JSON.stringify([...current]);
-    if (text === known) return;
-    known = text;
-    tell(current);
+    const changed = changedNames(known, current);
+    known = current;
+    rest = (Date.now() - gathered - since) * GATHERING_SHARE;
+    gathered = Date.now();
+    if (changed.length > 0) tell(changed);
   };
   look();
   const timer = setInterval(look, LOOK_MS).unref();
   return () => clearInterval(timer);
+}
+
+function changedNames(before: Names, now: Names): NameChange[] {
+  const changed: NameChange[] = [];
+  for (const [name, addresses] of now) {
+    const had = before.get(name);
+    if (!had || had.length !== addresses.length || had.some((address, i) => address !== addresses[i])) changed.push({ name, addresses });
+  }
+  for (const name of before.keys()) if (!now.has(name)) changed.push({ name, addresses: [] });
+  return changed;
 }

@@ -8,7 +8,7 @@ import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, readStored, type Store } from "@netboot6/store";
-import { type Names, namesOf, watchNames } from "./names.ts";
+import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
@@ -88,8 +88,8 @@ export class Registry {
     return namesOf(this.machines, this.leases, this.#appliance.domain, Math.floor(Date.now() / 1000));
   }
 
-  /** Tells them now and whenever they change, until the returned function is called. */
-  watchNames(tell: (names: Names) => void): () => void {
+  /** Tells all of them now and each that changes later, until the returned function is called. */
+  watchNames(tell: (changed: readonly NameChange[]) => void): () => void {
     return watchNames(
       () => this.names(),
       () => this.leases.changes + this.#configurations,

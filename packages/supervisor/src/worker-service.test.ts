@@ -19,7 +19,7 @@ function supervise(
   const worker = new SupervisedWorker<FailingSettings>({
     name: "http",
     program,
-    settings: { marker: join(dir, "started"), how },
+    settings: () => ({ marker: join(dir, "started"), how }),
     emit: (event) => {
       events.push(event);
       for (const hear of hearers) hear();

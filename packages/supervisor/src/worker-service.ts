@@ -5,7 +5,8 @@ import type { Emit, FromWorker, Question, ServiceName, ToWorker } from "@netboot
 export interface WorkerService<Settings> {
   readonly name: ServiceName;
   readonly program: URL;
-  settings: Settings;
+  /** As they are now: for a start, and for each start again. */
+  settings(): Settings;
   readonly emit: Emit;
   answer(question: Question): Promise<unknown>;
 }
@@ -26,6 +27,8 @@ export class SupervisedWorker<Settings> {
   #lastId = 0;
   #reloads = new Map<number, (error: string | undefined) => void>();
   #lastPong = 0;
+  #ready = false;
+  #news: unknown[] = [];
 
   constructor(service: WorkerService<Settings>) {
     this.#service = service;
@@ -36,8 +39,8 @@ export class SupervisedWorker<Settings> {
     return this.#run();
   }
 
-  async reload(settings: Settings): Promise<void> {
-    this.#service.settings = settings;
+  /** Takes its settings as they are now. */
+  async reload(): Promise<void> {
     if (!this.#worker) return;
     const id = ++this.#lastId;
     const error = await new Promise<string | undefined>((resolve) => {
@@ -46,10 +49,16 @@ export class SupervisedWorker<Settings> {
         clearTimeout(timer);
         resolve(answer);
       });
-      this.#say({ say: "reload", settings, id });
+      this.#say({ say: "reload", settings: this.#service.settings(), id });
     });
     this.#reloads.delete(id);
     if (error !== undefined) throw new Error(error);
+  }
+
+  /** What changed since its settings were made; while it starts, that is kept for it. */
+  tell(news: unknown): void {
+    if (this.#ready) this.#say({ say: "news", news });
+    else this.#news.push(news);
   }
 
   async stop(): Promise<void> {
@@ -69,10 +78,12 @@ export class SupervisedWorker<Settings> {
   }
 
   #run(): Promise<void> {
-    const { name, program, settings, emit } = this.#service;
-    const worker = new Worker(program, { workerData: settings, name });
+    const { name, program, emit } = this.#service;
+    const worker = new Worker(program, { workerData: this.#service.settings(), name });
     this.#worker = worker;
     this.#lastPong = Date.now();
+    this.#ready = false;
+    this.#news = [];
     let ready = false;
     let why = "its thread ended";
     return new Promise((resolve, reject) => {
@@ -86,6 +97,8 @@ export class SupervisedWorker<Settings> {
         switch (message.say) {
           case "ready":
             ready = true;
+            this.#ready = true;
+            for (const news of this.#news.splice(0)) this.tell(news);
             this.#retry = FIRST_RETRY_MS;
             emit({ type: "service.ready", service: name, listens: message.listens });
             resolve();
@@ -116,6 +129,7 @@ export class SupervisedWorker<Settings> {
       worker.on("exit", () => {
         clearInterval(watch);
         this.#worker = null;
+        this.#ready = false;
         for (const settle of this.#reloads.values()) settle(why);
         this.#reloads.clear();
         if (this.#stopping) return;
