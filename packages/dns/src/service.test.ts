@@ -13,6 +13,7 @@ import type { DnsConfig } from "@netboot6/config";
 import type { EventBody, Link } from "@netboot6/events";
 import { decode, encode, type Packet, type Record } from "dns-packet";
 import { Frames, frame } from "./frames.ts";
+import type { LocalName } from "./local.ts";
 import { type DnsSettings, startDns } from "./service.ts";
 import { StreamListener } from "./stream-listener.ts";
 import { query } from "./test-world.ts";
@@ -88,6 +89,7 @@ interface Started {
   readonly events: EventBody[];
   readonly settings: DnsSettings;
   reload(settings: DnsSettings): Promise<void>;
+  tell(news: readonly LocalName[]): void;
   dig(...args: string[]): Promise<string>;
 }
 
@@ -119,6 +121,7 @@ async function start(
     events,
     settings,
     reload: (next) => running.reload(next),
+    tell: (news) => running.tell?.(news),
     dig: async (...args) => (await run("dig", ["@::1", "-p", `${port}`, "+tries=1", "+time=6", ...args])).stdout,
   };
 }
@@ -290,6 +293,27 @@ test("who is not allowed gets REFUSED; a reload lets him in", { skip: noDig }, a
     /cannot listen on \[2001:db8:dead::1\]/,
   );
   assert.match(await dig("a.example", "AAAA"), /2001:db8::80/, "a reload that fails leaves all as it was");
+});
+
+test("names of machines: those there are at the start, then news, and a reload's whole picture; what was kept gives way", {
+  skip: noDig,
+}, async (t) => {
+  const upstream = new Upstream(usual);
+  const name = (first: string, address?: string): LocalName => ({ name: `${first}.rack.example`, addresses: address ? [address] : [] });
+  const { dig, tell, reload, settings } = await start(t, await upstream.listen(t), { names: [name("first", "2001:db8:0:1::21")] });
+  const short = (which: string): Promise<string> => dig("+short", `${which}.rack.example`, "AAAA");
+  assert.equal(await short("first"), "2001:db8:0:1::21\n");
+  assert.equal(await short("second"), "2001:db8::80\n", "the world's, and kept");
+  tell([name("second", "2001:db8:0:1::22"), name("boot", "2001:db8:0:1::66")]);
+  assert.equal(await short("second"), "2001:db8:0:1::22\n");
+  assert.equal(await dig("+short", "-x", "2001:db8:0:1::22"), "second.rack.example.\n");
+  assert.equal(await short("boot"), "2001:db8:0:1::1\n", "a record of the configuration wins");
+  tell([name("second")]);
+  assert.equal(await short("second"), "2001:db8::80\n", "gone: the world is asked again");
+  tell([name("third", "2001:db8:0:1::23")]);
+  await reload({ ...settings, names: [name("fourth", "2001:db8:0:1::24")] });
+  assert.equal(await short("third"), "2001:db8::80\n");
+  assert.equal(await short("fourth"), "2001:db8:0:1::24\n");
 });
 
 test("the host's resolv.conf: what it names is asked; one that names nobody is told of", async (t) => {
