@@ -23,6 +23,7 @@ const state = (profile: Profile, more: Partial<BootState> = {}): BootState => ({
   profileName: "p",
   profile,
   installed: false,
+  stopped: null,
   why: "",
   ...more,
 });
@@ -143,4 +144,14 @@ test("autoexec.ipxe configures IPv6 and goes to the script; an error's script ca
   );
   // biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE's variables
   assert.equal(errorScript("bad\n${net0/mac}").split("\n")[1], "echo netboot6: bad $ {net0/mac}");
+});
+
+test("a machine that boots again and again is stopped by a script that says why, whatever its profile", () => {
+  const why = "it began 3 boots within 5 minutes and came no further than kernel";
+  for (const profile of [debian, { kind: "script", script: "own.ipxe", once: false } as Profile]) {
+    const script = bootScript(state(profile, { stopped: why }));
+    assert.match(script, /^#!ipxe\necho .*\necho netboot6: stopped: it began 3 boots within 5 minutes/);
+    assert.match(script, /netboot6 machine node-01 boot-again\nsleep 60\nchain --replace http:.*\/boot\.ipxe\n$/);
+    assert.doesNotMatch(script, /^kernel/m);
+  }
 });

@@ -36,6 +36,7 @@ const state: BootState = {
   profileName: "wait",
   profile: { kind: "wait", poll: 30 },
   installed: false,
+  stopped: null,
   why: "",
 };
 let answer: BootState = state;

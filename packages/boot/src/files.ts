@@ -114,7 +114,7 @@ export class BootFiles {
   }
 }
 
-const usesScript = (state: BootState): boolean => state.profile.kind === "script" && !state.installed;
+const usesScript = (state: BootState): boolean => state.profile.kind === "script" && !state.installed && state.stopped === null;
 
 /** The path without empty segments; null for what could leave the root or names a dot file. */
 export function safeName(path: string): string | null {

@@ -12,6 +12,8 @@ export interface BootState {
   readonly profile: Profile;
   /** True where it reported done and its profile is to be installed once. */
   readonly installed: boolean;
+  /** Why it is stopped for now: it boots again and again; null where it is not. */
+  readonly stopped: string | null;
   /** How the machine and its profile were found. */
   readonly why: string;
 }
@@ -26,6 +28,7 @@ export const renderedFor = ({ machine, network, profileName, profile, installed,
 });
 
 const RETRY_SECONDS = 30;
+const STOPPED_SECONDS = 60;
 
 /** iPXE's `${buildarch}` by the names that profiles use. */
 const BUILD_ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", ia32: "i386", loongarch64: "loong64" };
@@ -35,9 +38,17 @@ export const bootScript = (state: BootState): string => `#!ipxe\n${profileComman
 
 /** The iPXE commands that boot the machine's profile. Throws TemplateError. A profile of kind `script` is a file: the caller renders it. */
 export function profileCommands(state: BootState): string {
-  const { values, profileName, profile, installed } = state;
+  const { values, profileName, profile, installed, stopped } = state;
   const name = values.machine.name === "" ? "a machine nobody knows" : values.machine.name;
   const head = [`echo netboot6: ${name}, profile ${profileName}${installed ? ", installed" : ""}`];
+  if (stopped !== null)
+    return lines([
+      ...head,
+      `echo netboot6: stopped: ${printable(stopped)}.`,
+      `echo It goes on in a few minutes, or at once by: netboot6 machine ${values.machine.name} boot-again`,
+      `sleep ${STOPPED_SECONDS}`,
+      again(values),
+    ]);
   if (installed || profile.kind === "disk") return lines([...head, ...diskCommands]);
   if (profile.kind === "wait")
     return lines([...head, `echo No profile is set for it: asking again in ${profile.poll} s`, `sleep ${profile.poll}`, again(values)]);
@@ -89,10 +100,10 @@ export function autoexecScript(values: TemplateValues): string {
 
 /** A script that says what is wrong, for iPXE to print. */
 export function errorScript(what: string): string {
-  const printable = what.replace(/[^\x20-\x7e]/g, " ").replaceAll("${", "$ {");
-  return lines(["#!ipxe", `echo netboot6: ${printable}`, `sleep ${RETRY_SECONDS}`, "exit 1"]);
+  return lines(["#!ipxe", `echo netboot6: ${printable(what)}`, `sleep ${RETRY_SECONDS}`, "exit 1"]);
 }
 
+const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, " ").replaceAll("${", "$ {");
 const again = (values: TemplateValues): string => `chain --replace ${required(values.http)}/boot.ipxe`;
 const lines = (all: readonly string[]): string => `${all.join("\n")}\n`;
 

@@ -135,3 +135,20 @@ test("boots are the same after they were stored and taken back; an old one is de
   plain.emit(dhcp("Request", "Reply", "system"));
   assert.deepEqual(plain.timelines.takeUnstored(10), []);
 });
+
+test("three boots within five minutes that end at the same stage are a loop for the next; slower, farther or earlier ones are none", () => {
+  const loop = (boots: readonly (readonly EventBody[])[], since = 0): string | null => {
+    const { timelines, emit } = stream();
+    for (const events of boots) for (const event of events) emit({ ...event });
+    return timelines.loop("node-01", since, boots.flat().length * 1000);
+  };
+  const kernel = BOOT.slice(0, 9);
+  const again = BOOT.slice(0, 7);
+  assert.equal(loop([kernel, kernel, kernel, again]), "it began 3 boots within 5 minutes and came no further than kernel");
+  assert.equal(loop([kernel, kernel, again]), null);
+  assert.equal(loop([kernel, BOOT, kernel, again]), null);
+  assert.equal(loop([BOOT, BOOT, BOOT, again]), null, "installed three times");
+  assert.equal(loop([kernel, kernel, kernel, again], 5_000), null, "an operator let it go on since the first");
+  const slow = [...kernel, ...Array(120).fill({ type: "machine.learned", what: "", client })];
+  assert.equal(loop([slow, slow, slow, again]), null);
+});

@@ -1,4 +1,5 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
+import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
 import { stageOrder as order, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
@@ -128,6 +129,18 @@ export class Timelines {
       else this.#told.delete(machine);
       yield { machine, verdict };
     }
+  }
+
+  /**
+   * Why a machine that asks for its script again should be stopped: its boots before this one, of those that began after `since`,
+   * are a loop. Null where they are not.
+   */
+  loop(machine: string, since: number, now: number): string | null {
+    const before = (this.#machines.get(machine) ?? []).slice(0, -1).filter(({ startedAt }) => startedAt > since);
+    const loop = loopOf(before, now);
+    const stage = loop[0]?.stages.at(-1)?.name;
+    if (loop.length < LOOP_BOOTS || stage === undefined || stage === "done" || order(stage) < order("script")) return null;
+    return `it began ${loop.length} boots within ${LOOP_SECONDS / 60} minutes and came no further than ${stage}`;
   }
 
   /** How far its newest boot has come; null where it has not begun one. */

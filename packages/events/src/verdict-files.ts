@@ -1,4 +1,5 @@
 /** Verdicts on what a machine was served, or was not. */
+import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
 import type { StageName } from "./stages.ts";
 import type { BootRecord } from "./timeline.ts";
@@ -9,10 +10,6 @@ type Download = Extract<BootEvent, { type: "http.finished" | "tftp.finished" }>;
 
 /** A download that does not move for so long has stalled: TFTP clients ask again after 1 to 5 s, TCP after less. */
 const STALLED_SECONDS = 15;
-/** How often the same boot program in how many minutes is a loop. */
-const LOOP_BOOTS = 3;
-const LOOP_SECONDS = 300;
-
 const downloadOf = ({ stage }: Case): Download | null =>
   stage !== null && (stage.last.type === "http.finished" || stage.last.type === "tftp.finished") ? stage.last : null;
 
@@ -41,18 +38,6 @@ const fileMissing =
     return { text: `${asked(is, event)}: no such file under boot-assets.`, mend: meant(event.why, mend) };
   };
 
-/** Newest boots of the machine that ended at the same stage within `LOOP_SECONDS`. */
-function loop({ boots, boot }: Case): BootRecord[] {
-  const end = boot.stages.at(-1)?.name;
-  const same: BootRecord[] = [];
-  for (let i = boots.length - 1; i >= 0; i--) {
-    const other = boots[i] as BootRecord;
-    if (other.stages.at(-1)?.name !== end || boot.heardAt - other.startedAt > LOOP_SECONDS * 1000) break;
-    same.push(other);
-  }
-  return same;
-}
-
 export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "template-error": ({ boot }) => {
     const broken = newest(
@@ -79,7 +64,7 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     return { text: `${asked(is, event)} and it could not be read: ${event.why}.`, mend: "Look at the file's rights and at the disk." };
   },
   "program-refused": (is) => {
-    const boots = loop(is);
+    const boots = loopOf(is.boots, is.boot.heardAt);
     if (is.stage?.name !== "program" || is.stage.failed || boots.length < LOOP_BOOTS) return null;
     return {
       text: `firmware fetched ${pathOf(is)} ${boots.length} times in ${seconds((is.boot.heardAt - (boots.at(-1)?.startedAt ?? 0)) / 1000)} and did not run it.`,
@@ -87,7 +72,7 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     };
   },
   "boot-loop": (is) => {
-    const boots = loop(is);
+    const boots = loopOf(is.boots, is.boot.heardAt);
     if (is.stage === null || boots.length < LOOP_BOOTS) return null;
     return {
       text: `it began ${boots.length} boots within ${seconds(LOOP_SECONDS)} and came no further than ${is.stage.name}.`,

@@ -56,6 +56,7 @@ export class RunningAppliance {
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
     this.timelines.restore(registry.boots);
+    registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
     this.bus.subscribe(this.timelines.read);
     this.bus.subscribe(this.relays.read);
   }

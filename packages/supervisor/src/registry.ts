@@ -21,6 +21,10 @@ export class Registry {
   /** DUID-UUID of this server, made once and kept (RFC 6355). */
   readonly serverDuid: Uint8Array;
   readonly setAside: string | null;
+  /** Why a machine is stopped as it boots again and again, of its boots since (Unix milliseconds); null where it is not. */
+  loopOf: (machine: string, since: number) => string | null = () => null;
+  /** When an operator let a machine boot again. */
+  readonly #letGo = new Map<string, number>();
   readonly #store: Store;
   #appliance: Appliance;
   #networks: readonly Network[] = [];
@@ -113,7 +117,9 @@ export class Registry {
   /** Lets the machine boot its profile once more though it has reported done. Rejects where it cannot be stored. */
   async bootAgain(id: string): Promise<Machine | undefined> {
     const machine = this.machines.setBoot(id, "new", Date.now());
-    if (machine) await this.storeMachine(machine);
+    if (!machine) return undefined;
+    this.#letGo.set(id, Date.now());
+    await this.storeMachine(machine);
     return machine;
   }
 
@@ -193,6 +199,7 @@ export class Registry {
         profileName: name,
         profile,
         installed: false,
+        stopped: null,
         why: `nobody is known at ${client}; ${why}`,
       };
     }
@@ -202,14 +209,24 @@ export class Registry {
     const installed = own && profile.once && machine.boot.stage === "installed";
     // What a boot rule names in place of /boot.ipxe installs whatever the profile says; autoexec.ipxe only leads to a script.
     const installs = (own || path !== "/boot.ipxe") && !path.endsWith("/autoexec.ipxe");
-    if (installs && !installed && machine.boot.stage !== "installing") {
+    const stopped = own && !installed ? this.loopOf(machine.id, this.#letGo.get(machine.id) ?? 0) : null;
+    if (installs && stopped === null && !installed && machine.boot.stage !== "installing") {
       machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
       await this.storeMachine(machine);
     }
     const vars = this.machines.config(machine.id)?.vars ?? {};
     const address = this.#addressOf(machine, network) ?? client;
     const values = templateValues({ appliance: this.#appliance, network, machine, mac: found.mac, address, vars });
-    return { values, machine: machine.id, network: network.name, profileName: name, profile, installed, why: `${found.why}; ${why}` };
+    return {
+      values,
+      machine: machine.id,
+      network: network.name,
+      profileName: name,
+      profile,
+      installed,
+      stopped,
+      why: `${found.why}; ${why}`,
+    };
   }
 
   /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. */
