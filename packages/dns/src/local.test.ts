@@ -7,11 +7,11 @@ import { answering, FIRST, World } from "./test-world.ts";
 
 const names = new LocalNames();
 for (const [layer, name, ...addresses] of [
-  [Layer.claimed, "mirror.rack.example", "2001:db8:0:1::99"],
-  [Layer.claimed, "alias.rack.example", "2001:db8:0:1::11"],
-  [Layer.claimed, "localhost", "2001:db8:0:1::66"],
+  [Layer.machines, "localhost", "2001:db8:0:1::66"],
   [Layer.machines, "node-01.rack.example", "2001:db8:0:1::11"],
-  [Layer.machines, "mirror.rack.example", "2001:db8:0:1::98"],
+  [Layer.machines, "claimed.rack.example", "2001:db8:0:1::11"],
+  [Layer.machines, "server.rack.example", "2001:db8:0:1::1"],
+  [Layer.machines, "mirror.rack.example", "2001:db8:0:1::99"],
   [Layer.records, "mirror.rack.example", "2001:db8:0:1::1", "fd00::1"],
   [Layer.records, "deep.below.home.arpa", "fd00::2"],
 ] as const)
@@ -42,7 +42,7 @@ test("configured names: their addresses, and no others", () => {
   assert.equal(ask("rack.example", "MX"), "forwarded", "the domain may have an outside");
 });
 
-test("records win over machines, machines over names that clients claim, for names and for addresses", () => {
+test("records win over machines, for names and for addresses; of an address's names the first told is its PTR's", () => {
   assert.equal(ask(reverseName("2001:db8:0:1::1"), "PTR"), "NOERROR mirror.rack.example");
   assert.equal(ask(reverseName("2001:db8:0:1::11"), "PTR"), "NOERROR node-01.rack.example");
   assert.equal(ask(reverseName("fd00::1"), "PTR"), "NOERROR mirror.rack.example");
@@ -66,19 +66,19 @@ test("a name that goes gives way to the next claim, or is forgotten with all abo
     { name: "a.b.rack.example", addresses: ["2001:db8::1"] },
     { name: "c.rack.example", addresses: ["2001:db8::1"] },
   ];
-  changing.replace(Layer.claimed, [one, two]);
+  changing.replace(Layer.machines, [one, two]);
   assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR a.b.rack.example", "first come, first served");
-  changing.set(Layer.machines, { ...two, addresses: ["2001:db8::1", "2001:db8::2"] });
+  changing.set(Layer.records, { ...two, addresses: ["2001:db8::1", "2001:db8::2"] });
   assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR c.rack.example");
-  changing.set(Layer.machines, { ...two, addresses: [] });
-  assert.equal(text("c.rack.example"), "NOERROR 2001:db8::1", "what the client claimed is in force again");
+  changing.set(Layer.records, { ...two, addresses: [] });
+  assert.equal(text("c.rack.example"), "NOERROR 2001:db8::1", "what the machine is called is in force again");
   assert.equal(text(reverseName("2001:db8::2"), "PTR"), "NXDOMAIN");
   const { version } = changing;
-  changing.replace(Layer.claimed, [two]);
+  changing.replace(Layer.machines, [two]);
   assert.equal(changing.version, version + 1);
   assert.equal(text("a.b.rack.example"), "forwarded");
   assert.equal(text(reverseName("2001:db8::1"), "PTR"), "NOERROR c.rack.example");
-  changing.replace(Layer.claimed, [two]);
+  changing.replace(Layer.machines, [two]);
   assert.equal(changing.version, version + 1, "no change, no work");
 });
 

@@ -1,4 +1,4 @@
-/** Names that are answered here: the configuration's, the machines', and those that no resolver may ask the world for. */
+/** Names that are answered here: the configuration's records, the machines', and those that no resolver may ask the world for. */
 import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
 import { answer as record, name as wireName } from "dns-packet";
 import { type Answer, makeAnswer } from "./answer.ts";
@@ -11,8 +11,8 @@ export interface LocalName {
   readonly addresses: readonly Address[];
 }
 
-/** Whose word counts: the configuration's records over its machines, machines over names that clients claim. */
-export const Layer = { records: 0, machines: 1, claimed: 2 } as const;
+/** Whose word counts: the configuration's records over the names of machines. */
+export const Layer = { records: 0, machines: 1 } as const;
 export type Layer = (typeof Layer)[keyof typeof Layer];
 
 const TTL = 60;
@@ -180,11 +180,11 @@ export class LocalNames {
 }
 
 function effective(claims: readonly (readonly Address[] | undefined)[]): { layer: Layer; addresses: readonly Address[] } {
-  for (const layer of [Layer.records, Layer.machines, Layer.claimed]) {
+  for (const layer of [Layer.records, Layer.machines]) {
     const addresses = claims[layer];
     if (addresses) return { layer, addresses };
   }
-  return { layer: Layer.claimed, addresses: [] };
+  return { layer: Layer.machines, addresses: [] };
 }
 
 const LOCALHOST = toWire("localhost");

@@ -109,8 +109,7 @@ async function start(
     dns64: null,
     cache: { entries: 1000, serveStale: 0 },
   };
-  const machines = [{ name: "Node-01", address: "2001:db8:0:1::11" }];
-  const settings: DnsSettings = { dns, networks: [], domain: "rack.example", machines, ...more };
+  const settings: DnsSettings = { dns, networks: [], names: [], ...more };
   const events: EventBody[] = [];
   const link: Link = { emit: (event) => events.push(event), ask: () => Promise.reject(new Error("nothing is asked")) };
   const running = await startDns(settings, link);
@@ -138,7 +137,7 @@ test("dig: UDP and TCP, with and without EDNS, upstream, kept and local", { skip
     assert.equal(/flags: do; udp: 1232/.test(answer), args.includes("+dnssec"), args.join(" "));
     assert.doesNotMatch(answer, /WARNING|malformed|mismatch/);
   }
-  assert.match(await dig("node-01.rack.example", "AAAA"), /flags: qr aa rd[\s\S]*2001:db8:0:1::11/);
+  assert.match(await dig("Boot.rack.example", "AAAA"), /flags: qr aa rd[\s\S]*2001:db8:0:1::1\b/);
   assert.match(await dig("-x", "2001:db8:0:1::1"), /PTR\s+boot\.rack\.example\./);
   assert.match(await dig("x.invalid", "AAAA"), /status: NXDOMAIN[\s\S]*SOA/);
   assert.match(await dig("a.example", "+opcode=status"), /status: NOTIMP/);

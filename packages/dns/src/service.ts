@@ -1,7 +1,7 @@
 /** The DNS forwarder: sockets, the host's resolv.conf and the clock around `DnsServer`. */
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { Address } from "@netboot6/codec";
-import { accessList, type DnsConfig, listenAddresses, type MachineConfig, type Network, type Upstream } from "@netboot6/config";
+import { accessList, type DnsConfig, listenAddresses, type Network, type Upstream } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import { Cache } from "./cache.ts";
 import { DatagramListener } from "./datagram-listener.ts";
@@ -15,12 +15,8 @@ import { StreamListener } from "./stream-listener.ts";
 export interface DnsSettings {
   readonly dns: DnsConfig;
   readonly networks: readonly Network[];
-  /** Where the machines' names are; "" for nowhere. */
-  readonly domain: string;
-  /** Those with a name and an address of their own are answered for. */
-  readonly machines: readonly Pick<MachineConfig, "name" | "address">[];
-  /** The names that machines claim or were leased, as they are; changes come as news. */
-  readonly names?: readonly LocalName[];
+  /** The names of machines and those that clients claim, as they are now; changes come as news. */
+  readonly names: readonly LocalName[];
   /** Where the host names its resolvers. */
   readonly resolvConf?: string;
 }
@@ -30,7 +26,7 @@ const RESOLV_CONF_WATCH_MS = 5_000;
 
 export async function startDns(settings: DnsSettings, link: Link): Promise<Running<DnsSettings>> {
   const listeners = new Map<string, { close(): void }>();
-  let claimed = new Map<string, LocalName>();
+  let named = new Map<string, LocalName>();
   const around = realSurroundings();
   let current = settings;
   const server = new DnsServer(policyOf(settings, null), around, link.emit);
@@ -71,14 +67,14 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     for (const [key, listener] of added) listeners.set(key, listener);
   };
 
-  const claim = ({ names = [] }: DnsSettings): void => {
-    claimed = new Map(names.map((each) => [each.name, each]));
+  const takeNames = ({ names }: DnsSettings): void => {
+    named = new Map(names.map((each) => [each.name, each]));
   };
   const adopt = (next: DnsSettings): void => {
     const before = current;
     current = next;
     const policy = policyOf(next, { settings: before, policy: server.policy });
-    policy.names.replace(Layer.claimed, [...claimed.values()]);
+    policy.names.replace(Layer.machines, [...named.values()]);
     server.follow(policy);
     const { upstreams, without } = server.policy;
     if (upstreams.length === 0) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
@@ -90,7 +86,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
   const watched = resolvConf();
 
   await follow(settings);
-  claim(settings);
+  takeNames(settings);
   adopt(settings);
   watchFile(watched, { interval: RESOLV_CONF_WATCH_MS, persistent: false }, reread);
   return {
@@ -99,14 +95,14 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     },
     async reload(next) {
       await follow(next);
-      claim(next);
+      takeNames(next);
       adopt(next);
     },
     tell(news: readonly LocalName[]) {
       for (const each of news) {
-        claimed.set(each.name, each);
-        if (each.addresses.length === 0) claimed.delete(each.name);
-        server.policy.names.set(Layer.claimed, each);
+        named.set(each.name, each);
+        if (each.addresses.length === 0) named.delete(each.name);
+        server.policy.names.set(Layer.machines, each);
       }
     },
     async stop() {
@@ -135,25 +131,14 @@ function policyOf(settings: DnsSettings, before: { readonly settings: DnsSetting
   };
 }
 
-function localNames({ dns, domain, machines }: DnsSettings, dns64: Dns64 | null): LocalNames {
+function localNames({ dns }: DnsSettings, dns64: Dns64 | null): LocalNames {
   const local = new LocalNames(dns64);
   for (const [name, addresses] of Object.entries(dns.records)) local.set(Layer.records, { name, addresses });
-  if (domain !== "")
-    for (const { name, address } of machines)
-      if (name !== null && address !== null) local.set(Layer.machines, { name: `${name}.${domain}`.toLowerCase(), addresses: [address] });
   return local;
 }
 
-const sources = ({ dns, domain, machines }: DnsSettings, upstreams: readonly Upstream[]): string =>
-  JSON.stringify([
-    dns.records,
-    dns.cache,
-    dns.dns64?.address,
-    dns.dns64?.length,
-    domain,
-    machines.map(({ name, address }) => [name, address]),
-    upstreams,
-  ]);
+const sources = ({ dns }: DnsSettings, upstreams: readonly Upstream[]): string =>
+  JSON.stringify([dns.records, dns.cache, dns.dns64?.address, dns.dns64?.length, upstreams]);
 
 function upstreamsOf({ dns, networks, resolvConf = RESOLV_CONF }: DnsSettings): Pick<Policy, "upstreams" | "without"> {
   if (dns.upstreams) return { upstreams: dns.upstreams, without: "" };

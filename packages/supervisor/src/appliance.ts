@@ -235,8 +235,6 @@ export class RunningAppliance {
         this.#inWorker<DnsSettings>("dns", dnsWorker, () => ({
           dns: this.#appliance.dns ?? dns,
           networks: this.#networks,
-          domain: this.#appliance.domain,
-          machines: [],
           names: [...this.registry.names()].map(([name, addresses]) => ({ name, addresses })),
         })),
       );
