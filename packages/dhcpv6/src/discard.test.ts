@@ -1,8 +1,8 @@
 /** What is discarded, with its reason: RFC 9915 §16, §18.4. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findOption, MessageType, type Option, OptionCode } from "@netboot6/codec";
-import { clientId, droppedWhy, iaNa, ias, received, reply, send, serverId } from "./test-messages.ts";
+import { encodeMessage, findOption, MessageType, type Option, OptionCode } from "@netboot6/codec";
+import { clientId, droppedWhy, forward, iaNa, ias, received, relayed, reply, send, serverId } from "./test-messages.ts";
 import { testServer } from "./test-server.ts";
 
 test("§16: what must not carry a server's name, or must carry ours, is dropped with its reason", async () => {
@@ -53,4 +53,22 @@ test("an unknown option changes nothing", async () => {
   const unknown: Option = { code: 65000, data: Uint8Array.of(1, 2, 3) };
   const bytes = (...more: Option[]) => Buffer.from(send(server, MessageType.solicit, [clientId(1), iaNa(1), ...more]).send?.bytes ?? []);
   assert.deepEqual(bytes(unknown), bytes());
+});
+
+test("what is not served is told under the machine's name, by its MAC and its own address; nothing is learned of it", async () => {
+  const server = await testServer();
+  const solicit = encodeMessage({ type: MessageType.solicit, transactionId: 1, options: [clientId(1), iaNa(1)] });
+  const elsewhere = relayed(server, forward(solicit, { linkAddress: "2001:db8:7::1", peerAddress: "fe80::5054:ff:fe00:1" }));
+  assert.deepEqual(elsewhere.events, [
+    {
+      type: "dhcpv6.dropped",
+      message: "Solicit",
+      why: "the relay's link-address 2001:db8:7::1 belongs to no network",
+      client: "fe80::5054:ff:fe00:1",
+      mac: "52:54:00:00:00:01",
+      machine: "m-525400000001",
+      relay: "2001:db8:0:1::fe",
+    },
+  ]);
+  assert.deepEqual([...server.state.machines.all()], []);
 });

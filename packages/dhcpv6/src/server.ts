@@ -10,7 +10,9 @@ import {
   decodeMessage,
   encodeMessage,
   findOption,
+  isLinkLocal,
   MessageType,
+  macOfEui64,
   messageName,
   OptionCode,
   type RelayMessage,
@@ -18,9 +20,9 @@ import {
   SERVER_PORT,
 } from "@netboot6/codec";
 import type { Appliance, BootRule, DhcpConfig, Network } from "@netboot6/config";
-import type { EventBody } from "@netboot6/events";
+import type { Asker, EventBody } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
-import { type Identified, type Machine, type Machines, NOBODY } from "@netboot6/machines";
+import { type Identified, type Machine, type Machines, NOBODY, newId } from "@netboot6/machines";
 import { answer } from "./answer.ts";
 import { chooseNetwork, portOf, relayMac, relayReply, unwrap } from "./relays.ts";
 
@@ -78,7 +80,7 @@ const ANONYMOUS: Identified = { machine: NOBODY, mac: null, why: "nothing in it 
 
 /** `now` in Unix milliseconds. */
 export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {
-  const dropped = (message: string, why: string, more: { relay?: Address; network?: string; machine?: string } = {}): Outcome => ({
+  const dropped = (message: string, why: string, more: Asker & { relay?: Address } = {}): Outcome => ({
     send: null,
     leases: [],
     machines: [],
@@ -92,23 +94,29 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const { message, relays } = unwrapped;
   const name = messageName(message.type);
   const relay = relays.length > 0 ? { relay: incoming.source } : {};
+  const innermost = relays.at(-1);
+  // Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have.
+  const refused = (why: string, network?: string): Outcome => {
+    const client = innermost?.peerAddress ?? incoming.source;
+    const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
+    const who = mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) };
+    return dropped(name, why, { client, ...who, ...relay, ...(network === undefined ? {} : { network }) });
+  };
 
   // RFC 9915 §18.4: a client speaks to the group; what it sends to one server's address is discarded.
   if (relays.length === 0 && !incoming.destination.startsWith("ff"))
     return dropped(name, "a client sent it to an address of ours and not to ff02::1:2");
 
   const facts = readClientFacts(message);
-  if (!facts.ok) return dropped(name, facts.why, relay);
+  if (!facts.ok) return refused(facts.why);
   const refusal = discard(message.type, facts.value, state.serverDuid);
-  if (refusal !== null) return dropped(name, refusal, relay);
+  if (refusal !== null) return refused(refusal);
 
   const chosen = chooseNetwork(state.networks, incoming, relays);
-  if (chosen.refused !== undefined)
-    return dropped(name, chosen.refused, { ...relay, ...(chosen.network ? { network: chosen.network.name } : {}) });
+  if (chosen.refused !== undefined) return refused(chosen.refused, chosen.network?.name);
   const { network } = chosen;
-  if (!network.dhcp) return dropped(name, `DHCPv6 is off on network ${network.name}`, { ...relay, network: network.name });
+  if (!network.dhcp) return refused(`DHCPv6 is off on network ${network.name}`, network.name);
 
-  const innermost = relays.at(-1);
   const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
   const kind = clientKind(facts.value);
   const known = state.machines.identify(

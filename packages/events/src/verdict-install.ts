@@ -31,7 +31,7 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
     silentAt(is, "program", DHCPV4_SECONDS) && is.silent < IPXE_SECONDS
       ? {
           text: `iPXE is in and says nothing for ${seconds(is.silent)}: without an autoexec.ipxe it waits 15 s for DHCPv4.`,
-          mend: "Use an iPXE that asks for autoexec.ipxe beside it (1.21.1+git20220113 and later do).",
+          mend: "Use an iPXE that asks for autoexec.ipxe beside it, as Debian 13's does (`netboot6 assets add ipxe`).",
         }
       : null,
   "ipxe-silent": (is) =>

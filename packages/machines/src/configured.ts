@@ -89,7 +89,7 @@ export function portName({ relay, interfaceId, remoteId }: Port): string {
 }
 
 /** What a machine without a name is called. */
-export function newId(mac: Mac | null, uuid: string | undefined, duid: string | undefined): string {
+export function newId(mac: Mac | null, uuid?: string, duid?: string): string {
   if (mac !== null) return `m-${mac.replaceAll(":", "")}`;
   return uuid === undefined ? `m-${duid}` : `m-${uuid}`;
 }

@@ -1,2 +1,3 @@
+export { newId } from "./configured.ts";
 export * from "./machine.ts";
 export * from "./machines.ts";
