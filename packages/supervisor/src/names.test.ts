@@ -54,6 +54,18 @@ test("released, declined and ended leases, prefixes, and names that are no label
   assert.deepEqual(names([lease("2001:db8::b", "m-1")], 1500, ""), {});
 });
 
+test("the address that a machine forms itself keeps its name when the lease is released or over, as firmware leaves it", () => {
+  const met = new Machines([]);
+  const id = met.identify({ relayMac: "52:54:00:0b:00:01" }, 0)?.machine.id as string;
+  const own = "2001:db8::5054:ff:fe0b:1";
+  const namesNow = (...leases: Lease[]) => Object.fromEntries(namesOf(met, new Leases(leases), DOMAIN, 1500));
+  const hostname = "web.rack.example";
+  for (const more of [{ state: "released" }, { validUntil: 1400 }] as const)
+    assert.deepEqual(namesNow(lease(own, id, { hostname, ...more })), { [`${id}.rack.example`]: [own] });
+  assert.deepEqual(namesNow(lease(own, id, { state: "declined" })), {});
+  assert.deepEqual(namesNow(lease(own, "m-2", { state: "released" })), {}, "another machine's MAC is in it");
+});
+
 test("a change of the names is told once, a renewal is none", async () => {
   const leases = new Leases();
   const told: (readonly NameChange[])[] = [];

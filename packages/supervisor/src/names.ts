@@ -1,6 +1,6 @@
 /** The names that machines have in the DNS: what they are called, then what they claim. */
-import type { Address } from "@netboot6/codec";
-import { isLive, isPrefix, type Leases } from "@netboot6/leases";
+import { type Address, macOfEui64 } from "@netboot6/codec";
+import { isLive, isPrefix, type Lease, type Leases } from "@netboot6/leases";
 import type { Machines } from "@netboot6/machines";
 
 /** Whole names in lower case, without the final dot. */
@@ -10,8 +10,9 @@ const MAX_LABEL = 63;
 
 /**
  * Each machine of the configuration, and each with a lease, under its own name in `domain`, with the address that is reserved for
- * it and those it is leased now (`now` in Unix seconds); then names that clients claim, where no machine is called so. None where
- * there is no domain. The names that an operator gives come first, and of one name the first has it.
+ * it, those it is leased now (`now` in Unix seconds) and the one it forms itself: firmware and installers release that one and go
+ * on with it. Then names that clients claim, where no machine is called so. None where there is no domain. The names that an
+ * operator gives come first, and of one name the first has it.
  */
 export function namesOf(machines: Machines, leases: Leases, domain: string, now: number): Names {
   const names = new Map<string, Address[]>();
@@ -26,15 +27,24 @@ export function namesOf(machines: Machines, leases: Leases, domain: string, now:
     const name = nameOf(id);
     if (name !== null && address !== null) add(name, address);
   }
-  const live = [...leases.all()].filter((lease) => isLive(lease, now) && !isPrefix(lease.address));
-  for (const { machine, address } of live) {
-    const name = nameOf(machine);
-    if (name !== null) add(name, address);
+  const had = [...leases.all()].filter((lease) => !isPrefix(lease.address));
+  for (const lease of had) {
+    const name = nameOf(lease.machine);
+    if (name !== null && (isLive(lease, now) || formsItself(machines, lease))) add(name, lease.address);
   }
   const machinesOwn = new Set(names.keys());
   for (const [id] of machines.configured()) machinesOwn.add(`${id}.${domain}`);
-  for (const { hostname, address } of live) if (hostname !== undefined && !machinesOwn.has(hostname)) add(hostname, address);
+  for (const lease of had) {
+    const { hostname, address } = lease;
+    if (hostname !== undefined && !machinesOwn.has(hostname) && isLive(lease, now)) add(hostname, address);
+  }
   return names;
+}
+
+/** Whether its machine has the address by SLAAC too, whatever became of the lease. */
+function formsItself(machines: Machines, { address, machine, state }: Lease): boolean {
+  const mac = macOfEui64(address);
+  return mac !== null && state !== "declined" && machines.byId(machine)?.macs.includes(mac) === true;
 }
 
 /** A name whose addresses changed; none: it is gone. */
