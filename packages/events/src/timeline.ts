@@ -270,7 +270,8 @@ function stageOf(boot: BootRecord, event: BootEvent): StageName | null {
 
 function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; sent?: number }>, come: StageName | null): StageName | null {
   const { path } = event;
-  if (event.type === "http.finished" && event.method === "HEAD") return null;
+  // Firmware asks for the size first, and goes no further where that is refused.
+  if (event.type === "http.finished" && event.method === "HEAD" && event.status < 400) return null;
   if (path.endsWith(".ipxe")) return scriptStage(path);
   if (/\.(efi|lkrn|k?k?pxe)$/.test(path)) return "program";
   if (path.startsWith("/done/")) return null;

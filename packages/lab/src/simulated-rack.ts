@@ -31,6 +31,7 @@ export class SimulatedRack {
   /** Its exit code: 0 where all machines came all the way. */
   readonly exit: Promise<number | null>;
   errors = "";
+  readonly #simulator: ChildProcess;
 
   constructor(vlan: ProvisioningVlan, { machines, pace = 0, spread = 0, onStep }: RackOptions) {
     const client = vlan.client(`rack${++racks}`);
@@ -47,6 +48,7 @@ export class SimulatedRack {
       [...argv, "--interface", "eth0", "--pace", String(pace), "--spread", String(spread)],
       { stdio: ["pipe", "pipe", "pipe"] },
     );
+    this.#simulator = simulator;
     simulator.stdin?.end(JSON.stringify(machines));
     simulator.stderr?.on("data", (data) => {
       this.errors += data;
@@ -58,6 +60,12 @@ export class SimulatedRack {
         onStep?.(step);
       });
     this.exit = new Promise((resolve) => simulator.once("close", resolve));
+  }
+
+  /** Switches all of it off. */
+  async stop(): Promise<void> {
+    this.#simulator.kill();
+    await this.exit;
   }
 
   /** Why machines failed, by machine. */
