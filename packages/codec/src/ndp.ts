@@ -64,23 +64,30 @@ export function decodeRouterSolicitation(bytes: Uint8Array, fromUnspecified: boo
   if (bytes[0] !== IcmpType.routerSolicitation || bytes[1] !== 0)
     return undecodable(`type ${bytes[0]} code ${bytes[1]} is no router solicitation`);
   let sourceMac: Mac | null = null;
-  const options = decodeNdpOptions(bytes.subarray(8));
-  if (!options.ok) return options;
-  for (const { type, body } of options.value) {
-    if (type !== NdpOption.sourceLinkLayerAddress) continue;
-    if (fromUnspecified) return undecodable("a source link-layer address from the unspecified address");
-    if (body.length === 6) sourceMac = formatMac(body);
+  // In place: a machine that boots waits for the answer.
+  for (let at = 8; at < bytes.length; ) {
+    const length = (bytes[at + 1] ?? 0) * 8;
+    if (length === 0) return undecodable(NO_LENGTH);
+    if (at + length > bytes.length) return undecodable(TOO_LONG);
+    if (bytes[at] === NdpOption.sourceLinkLayerAddress) {
+      if (fromUnspecified) return undecodable("a source link-layer address from the unspecified address");
+      if (length === 8) sourceMac = formatMac(bytes.subarray(at + 2, at + 8));
+    }
+    at += length;
   }
   return decoded({ sourceMac });
 }
+
+const NO_LENGTH = "an option of length 0";
+const TOO_LONG = "an option that is longer than the message";
 
 function decodeNdpOptions(bytes: Uint8Array): Decoded<{ type: number; body: Uint8Array }[]> {
   const options: { type: number; body: Uint8Array }[] = [];
   let at = 0;
   while (at < bytes.length) {
     const length = (bytes[at + 1] ?? 0) * 8;
-    if (length === 0) return undecodable("an option of length 0");
-    if (at + length > bytes.length) return undecodable("an option that is longer than the message");
+    if (length === 0) return undecodable(NO_LENGTH);
+    if (at + length > bytes.length) return undecodable(TOO_LONG);
     options.push({ type: bytes[at] as number, body: bytes.subarray(at + 2, at + length) });
     at += length;
   }

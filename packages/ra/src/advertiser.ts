@@ -34,8 +34,8 @@ export interface World {
   now(): number;
   /** [0, 1) */
   random(): number;
-  /** `told` is called with null once the message is on its way, or with what kept it. */
-  send(message: Uint8Array, to: Address, told: (error: Error | null) => void): void;
+  /** Null once the message is on its way, else what kept it. */
+  send(message: Buffer, to: Address): Error | null;
 }
 
 type Why = Extract<EventBody, { type: "ra.sent" }>["why"];
@@ -49,7 +49,7 @@ export class Advertiser {
   /** What we say now; null while we only listen. */
   #ra: RouterAdvertisement | null = null;
   /** `#ra` encoded, with its withdrawals where there are any. */
-  #messages: readonly Uint8Array[] = [];
+  #messages: readonly Buffer[] = [];
   #withdrawals: readonly Withdrawal[] = [];
   #schedule: Schedule;
   #linkUp = true;
@@ -138,7 +138,8 @@ export class Advertiser {
   end(): void {
     if (!this.#ra) return;
     const now = this.#world.now();
-    this.#messages = encodeRouterAdvertisement(finalAdvertisement(withWithdrawals(this.#ra, stillDue(this.#withdrawals, now), now)));
+    const due = stillDue(this.#withdrawals, now);
+    this.#messages = encode(finalAdvertisement(withWithdrawals(this.#ra, due, now)));
     this.#withdrawals = [];
     if (this.#linkUp) this.#send(ALL_NODES, "final");
     this.#schedule = { ...this.#schedule, lastMulticast: now };
@@ -153,23 +154,20 @@ export class Advertiser {
   }
 
   #encode(now: number): void {
-    if (this.#ra) this.#messages = encodeRouterAdvertisement(withWithdrawals(this.#ra, this.#withdrawals, now));
+    if (this.#ra) this.#messages = encode(withWithdrawals(this.#ra, this.#withdrawals, now));
   }
 
-  #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }): void {
+  #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }, before = (): void => {}): void {
     if (this.#withdrawals.length > 0) {
       // Their lifetimes run down.
       this.#withdrawals = stillDue(this.#withdrawals, this.#world.now());
       this.#encode(this.#world.now());
     }
-    const { name } = this.#situation.link;
-    const last = this.#messages.length - 1;
-    this.#messages.forEach((message, n) => {
-      this.#world.send(message, to, (error) => {
-        if (error) this.drop(`not sent: ${error.message}`);
-        else if (n === last) this.#world.emit({ type: "ra.sent", interface: name, to, why, ...asker });
-      });
-    });
+    const { emit, send } = this.#world;
+    const failed = this.#messages.map((message) => send(message, to)).find((error) => error !== null);
+    before(); // told once the answer is gone: the readers of events would hold it up
+    if (failed) this.drop(`not sent: ${failed.message}`);
+    else emit({ type: "ra.sent", interface: this.#situation.link.name, to, why, ...asker });
   }
 
   #solicitation(bytes: Uint8Array, source: Address): void {
@@ -186,9 +184,13 @@ export class Advertiser {
     const { link, network } = this.#situation;
     const mac = solicitation.value.sourceMac ?? (unspecified ? null : macOfEui64(source));
     const asker: Asker = { network: network.name, client: source, ...(mac === null ? {} : { mac }) };
-    if (this.#ra && !unspecified) this.#send(source, "solicited", asker);
-    else if (this.#ra) this.#schedule = afterSolicitation(this.#schedule, this.#world.now(), this.#world.random);
-    this.#world.emit({ type: "ra.solicited", interface: link.name, ...asker });
+    const told = (): void => this.#world.emit({ type: "ra.solicited", interface: link.name, ...asker });
+    if (this.#ra && !unspecified) {
+      this.#send(source, "solicited", asker, told);
+      return;
+    }
+    if (this.#ra) this.#schedule = afterSolicitation(this.#schedule, this.#world.now(), this.#world.random);
+    told();
   }
 
   #hear(bytes: Uint8Array, source: Address): void {
@@ -251,3 +253,5 @@ export class Advertiser {
 }
 
 const settingsOf = ({ network: { advertise } }: Situation): AdvertiseConfig | null => (advertise === "observe" ? null : advertise);
+
+const encode = (ra: RouterAdvertisement): Buffer[] => encodeRouterAdvertisement(ra).map((message) => Buffer.from(message));

@@ -13,9 +13,6 @@ export interface RaSettings {
 }
 
 const LOOK_MS = 1_000;
-/** Answers that wait for the kernel to take them. */
-const MAX_WAITING = 1_024;
-const STOP_DEADLINE_MS = 1_000;
 
 export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): Promise<Running<RaSettings>> {
   let runners = new Map<string, Runner>();
@@ -31,14 +28,14 @@ export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): P
         runners.get(key)?.change(next.appliance, network, network.link);
       }
     } catch (error) {
-      for (const [key, added] of wanted) if (!runners.has(key)) await added.stop();
+      for (const [key, added] of wanted) if (!runners.has(key)) added.stop();
       throw error;
     }
     const gone = [...runners].filter(([key]) => !wanted.has(key)).map(([, runner]) => runner);
     const names = new Set([...wanted.values()].map((runner) => runner.interface));
     runners = wanted;
     // On an interface that goes on as another one, a farewell would come from the new address and withdraw that.
-    await Promise.all(gone.map((runner) => (names.has(runner.interface) ? runner.close() : runner.stop())));
+    for (const runner of gone) names.has(runner.interface) ? runner.close() : runner.stop();
   };
   await follow(settings);
   const timer = setInterval(() => {
@@ -51,7 +48,7 @@ export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): P
     reload: follow,
     async stop() {
       clearInterval(timer);
-      await Promise.all([...runners.values()].map((runner) => runner.stop()));
+      for (const runner of runners.values()) runner.stop();
       runners = new Map();
     },
   };
@@ -64,15 +61,15 @@ class Runner {
   #socket: Socket | null;
   #closed = false;
   #timer: NodeJS.Timeout | null = null;
-  #waiting = 0;
-  #idle: (() => void) | null = null;
+  /** What the timer waits for. */
+  #planned: number | null = null;
 
   constructor(appliance: Appliance, network: Network, link: Link, emit: Emit) {
     this.#situation = situationOf(appliance, network, link);
     this.#forwarding = forwards(link.name);
     this.#socket = this.#open();
     const now = () => performance.now(); // the wall clock steps when time is set
-    const world = { emit, now, random: Math.random, send: this.#send.bind(this) };
+    const world = { emit, now, random: Math.random, send: (message: Buffer, to: Address) => this.#send(message, to) };
     this.#advertiser = new Advertiser({ ...this.#situation, forwarding: this.#forwarding }, world);
     this.#plan();
   }
@@ -103,14 +100,8 @@ class Runner {
     this.#plan();
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#advertiser.end();
-    if (this.#waiting > 0)
-      // A socket whose interface was taken away may close without a word on what it was given to send.
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-        setTimeout(resolve, STOP_DEADLINE_MS).unref();
-      });
     this.close();
   }
 
@@ -119,6 +110,7 @@ class Runner {
     if (this.#timer) clearTimeout(this.#timer);
     this.#socket?.removeAllListeners("message");
     this.#socket?.close();
+    this.#socket = null; // sending on a closed one would open another, bound to nothing
   }
 
   #open(): Socket {
@@ -130,7 +122,6 @@ class Runner {
     socket.on("error", (error) => this.#advertiser.drop(error.message));
     socket.on("close", () => {
       if (this.#socket === socket) this.#socket = null;
-      this.#waiting = 0;
     });
     return socket;
   }
@@ -145,8 +136,10 @@ class Runner {
   }
 
   #plan(): void {
-    if (this.#timer) clearTimeout(this.#timer);
     const { due } = this.#advertiser;
+    if (due === this.#planned && !this.#closed) return;
+    this.#planned = due;
+    if (this.#timer) clearTimeout(this.#timer);
     if (due === null || this.#closed) return;
     this.#timer = setTimeout(
       () => {
@@ -157,17 +150,15 @@ class Runner {
     );
   }
 
-  #send(message: Uint8Array, to: Address, told: (error: Error | null) => void): void {
-    if (!this.#socket || this.#waiting >= MAX_WAITING) {
-      told(new Error(this.#socket ? "too many wait" : "no socket"));
-      return;
+  #send(message: Buffer, to: Address): Error | null {
+    if (!this.#socket) return new Error("no socket");
+    try {
+      // Now: `send` would queue it for the next turn of the loop, which makes the time to an answer half as long again.
+      this.#socket.wrap.send(message, 0, message.length, to, () => {});
+      return null;
+    } catch (error) {
+      return error as Error;
     }
-    this.#waiting++;
-    this.#socket.send(Buffer.from(message), 0, message.length, to, (error) => {
-      this.#waiting = Math.max(0, this.#waiting - 1);
-      told(error ?? null);
-      if (this.#waiting === 0) this.#idle?.();
-    });
   }
 }
 

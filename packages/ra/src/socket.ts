@@ -5,7 +5,9 @@ import { AddressFamily, createSocket, Protocol, type Socket } from "raw-socket";
 
 /** Linux's numbers for setsockopt. */
 const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
+const SO_RCVBUFFORCE = 33;
 const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
 const IPV6_MULTICAST_IF = 17;
@@ -14,6 +16,9 @@ const IPV6_MULTICAST_LOOP = 19;
 const IPV6_ADD_MEMBERSHIP = 20;
 const IPPROTO_ICMPV6 = 58;
 const ICMP6_FILTER = 1;
+
+/** A rack that is powered on solicits in one moment: the kernel's default has room for some 250. */
+const RECEIVE_BUFFER_BYTES = 4 << 20;
 
 /** Throws where the interface is not there, or the privilege is not. */
 export function openSocket(link: Link): Socket {
@@ -25,6 +30,11 @@ export function openSocket(link: Link): Socket {
   };
   const set = (level: number, option: number, value: Uint8Array): void => socket.setOption(level, option, Buffer.from(value), value.length);
   set(SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${link.name}\0`));
+  try {
+    set(SOL_SOCKET, SO_RCVBUFFORCE, integer(RECEIVE_BUFFER_BYTES));
+  } catch {
+    set(SOL_SOCKET, SO_RCVBUF, integer(RECEIVE_BUFFER_BYTES)); // without CAP_NET_ADMIN: as much as net.core.rmem_max allows
+  }
   set(IPPROTO_IPV6, IPV6_MULTICAST_IF, integer(link.index));
   set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, integer(255));
   set(IPPROTO_IPV6, IPV6_UNICAST_HOPS, integer(255));

@@ -72,11 +72,11 @@ export class TestWorld {
       emit: (event) => this.events.push(event),
       now: () => this.now,
       random,
-      send: (message, to, told) => {
+      send: (message, to) => {
         const ra = decodeRouterAdvertisement(message);
         if (!ra.ok) throw new Error(ra.why);
         this.sent.push({ at: this.now, to, ra: ra.value });
-        told(null);
+        return null;
       },
     });
   }
