@@ -192,6 +192,26 @@ function checkAdvertise({ prefix }: NetworkConfig, settings: AdvertiseConfig, at
         `Write ${3 * max}s.`,
       ),
     );
+  settings.routes.forEach(({ prefix: to, lifetime }, index) => {
+    if (lifetime > 0 && lifetime < max)
+      findings.push(
+        warning(
+          "route-lifetime",
+          [...at, "routes", index, "lifetime"],
+          `machines forget the route to ${formatPrefix(to)} between advertisements, up to ${max}s apart`,
+          `Write ${3 * max}s.`,
+        ),
+      );
+  });
+  if (settings.preferredLifetime > 0 && settings.preferredLifetime < max)
+    findings.push(
+      warning(
+        "prefix-lifetime-short",
+        [...at, "preferredLifetime"],
+        `machines cease to prefer their addresses between advertisements, up to ${max}s apart`,
+        `Write ${3 * max}s or more.`,
+      ),
+    );
   if (settings.preferredLifetime > settings.validLifetime)
     findings.push(
       error(

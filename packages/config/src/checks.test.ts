@@ -138,13 +138,23 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
   ],
   [
     "[5s, 60s], routerLifetime: 3m",
-    "[5s, 65536s]",
+    "[5s, 65536s], preferredLifetime: 1d",
     "advertise-interval f:7:33: networks[0].advertise.interval[1]: 65536s is not from 4s to 65535s. Most networks take 60s to 600s (RFC 4861 §6.2.1).",
   ],
   [
     "routerLifetime: 3m",
     "routerLifetime: 59s",
     "router-lifetime f:7:55: networks[0].advertise.routerLifetime: 59s is neither 0s nor from the max interval, 60s, to 65535s. Write 180s, or 0s where we are no router.",
+  ],
+  [
+    "mtu: 1500",
+    "routes: [{ prefix: 2001:db8:100::/48, lifetime: 59s }]",
+    "route-lifetime f:7:107: warning: networks[0].advertise.routes[0].lifetime: machines forget the route to 2001:db8:100::/48 between advertisements, up to 60s apart. Write 180s.",
+  ],
+  [
+    "mtu: 1500",
+    "preferredLifetime: 59s",
+    "prefix-lifetime-short f:7:78: warning: networks[0].advertise.preferredLifetime: machines cease to prefer their addresses between advertisements, up to 60s apart. Write 180s or more.",
   ],
   [
     "mtu: 1500",
