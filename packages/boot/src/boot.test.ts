@@ -9,6 +9,7 @@ import { compileTemplate, TemplateError, type TemplateValues } from "./templates
 
 const values: TemplateValues = {
   http: "http://[2001:db8:0:1::1]",
+  https: null,
   tftp: "tftp://[2001:db8:0:1::1]",
   site: "rack-lab",
   domain: "rack.example",

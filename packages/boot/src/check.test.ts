@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,4 +38,30 @@ test("names that no template knows are found before a machine asks", async () =>
   );
   assert.deepEqual(found.length, 1);
   assert.match(found[0] ?? "", /^6 profiles\.d\.cmdline: \{\{ doman \}\} is no name that templates know/);
+});
+
+test("a certificate that is missing, of another key, for another name or running out is found before firmware refuses it", async () => {
+  mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
+  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
+  const tls = (name: string): string => `http: { tls: { cert: cert.pem, key: key.pem, name: ${name} } }\n`;
+  assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /^3 http\.tls: cannot read .*cert\.pem: ENOENT/);
+  const subject = ["-subj", "/CN=boot", "-addext", "subjectAltName=DNS:boot.rack.example"];
+  const make = (key: string, days: number): void =>
+    void execFileSync(
+      "openssl",
+      ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", String(days), ...subject].concat([
+        "-keyout",
+        join(dir, key),
+        "-out",
+        join(dir, "cert.pem"),
+      ]),
+      { stdio: "ignore" },
+    );
+  make("key.pem", 3);
+  assert.match((await problems(tls("boot.rack.example"))).join(), /^3 http\.tls: .*cert\.pem is valid until \d{4}-\d\d-\d\d\. Renew it\.$/);
+  make("key.pem", 30);
+  assert.deepEqual(await problems(tls("boot.rack.example")), []);
+  assert.match((await problems(tls("other.example")))[0] ?? "", /cert\.pem is not for other\.example/);
+  make("other.pem", 30);
+  assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /key\.pem is not the key of .*cert\.pem/);
 });

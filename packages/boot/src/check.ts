@@ -3,15 +3,18 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Appliance, Finding } from "@netboot6/config";
 import { ASSETS } from "./assets.ts";
+import { type Certificate, inspectCertificate, readCertificate } from "./certificate.ts";
 import { unknownNames } from "./templates.ts";
 
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
 
-export function checkBootFiles(appliance: Appliance): Finding[] {
+const EXPIRES_SOON_MS = 14 * 24 * 3600_000;
+
+export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[] {
   const { profiles, boot } = appliance;
   const files = appliance.http ?? appliance.tftp;
   if (!files) return [];
-  const findings: Finding[] = [];
+  const findings: Finding[] = checkCertificate(appliance, now);
   const add = (path: Finding["path"], what: string, mend: string, id = "missing-boot-file"): void => {
     findings.push({ id, severity: "warning", path, what, mend });
   };
@@ -45,6 +48,31 @@ export function checkBootFiles(appliance: Appliance): Finding[] {
     const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
     if (path !== undefined && path !== "boot.ipxe" && !exists(path))
       add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
+  }
+  return findings;
+}
+
+function checkCertificate({ http, networks }: Appliance, now: number): Finding[] {
+  const tls = http?.tls;
+  if (!tls) return [];
+  const at = ["http", "tls"];
+  let certificate: Certificate;
+  try {
+    certificate = readCertificate(tls);
+  } catch (error) {
+    return [
+      { id: "bad-certificate", severity: "error", path: at, what: (error as Error).message, mend: "Give the files that belong together." },
+    ];
+  }
+  const findings: Finding[] = [];
+  const warn = (id: string, what: string, mend: string): void => void findings.push({ id, severity: "warning", path: at, what, mend });
+  for (const name of tls.name === null ? networks.flatMap(({ address }) => address ?? []) : [tls.name]) {
+    const { validUntil, isFor } = inspectCertificate(certificate, name);
+    const day = new Date(validUntil).toISOString().slice(0, 10);
+    if (!isFor)
+      warn("certificate-for-another", `${tls.cert} is not for ${name}`, "Firmware refuses it: give one for that name, or set name.");
+    if (validUntil < now) warn("certificate-expired", `${tls.cert} was valid until ${day}`, "Renew it: firmware refuses it.");
+    else if (validUntil < now + EXPIRES_SOON_MS) warn("certificate-expires", `${tls.cert} is valid until ${day}`, "Renew it.");
   }
   return findings;
 }

@@ -24,6 +24,7 @@ symlinkSync(join(root, "ipxe", "ipxe.efi"), join(root, "in.efi"));
 const state: BootState = {
   values: {
     http: "http://[::1]",
+    https: null,
     tftp: null,
     site: "s",
     domain: "",

@@ -1,4 +1,5 @@
 export * from "./assets.ts";
+export * from "./certificate.ts";
 export * from "./check.ts";
 export * from "./client-kind.ts";
 export * from "./file-cache.ts";

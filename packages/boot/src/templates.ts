@@ -6,6 +6,8 @@ import { Liquid, LiquidError, type Template } from "liquidjs";
 export interface TemplateValues {
   /** Base URLs by address literal, as the asking machine reaches them. Null where the service is off. */
   readonly http: string | null;
+  /** By name where `http.tls` gives one. */
+  readonly https: string | null;
   readonly tftp: string | null;
   readonly site: string;
   readonly domain: string;
@@ -63,7 +65,7 @@ export function unknownNames(text: string, source: string): string[] {
 }
 
 const KNOWN = new Set([
-  ...["http", "tftp", "site", "domain", "done", "script"],
+  ...["http", "https", "tftp", "site", "domain", "done", "script"],
   ...["machine.name", "machine.mac", "machine.uuid", "machine.address"],
   ...["network.name", "network.prefix", "network.address"],
 ]);

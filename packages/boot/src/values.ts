@@ -15,11 +15,12 @@ export interface ValuesOf {
 }
 
 export function templateValues({ appliance, network, machine, mac, address, vars }: ValuesOf): TemplateValues {
-  const http = appliance.http && baseUrl("http", network.address, appliance.http.port, 80);
+  const http = appliance.http && baseUrl("http", `[${network.address}]`, appliance.http.port, 80);
   const { stage, token } = machine.boot;
   return {
     http,
-    tftp: appliance.tftp && baseUrl("tftp", network.address, appliance.tftp.port, 69),
+    https: appliance.http?.tls ? baseUrl("https", appliance.http.tls.name ?? `[${network.address}]`, appliance.http.tls.port, 443) : null,
+    tftp: appliance.tftp && baseUrl("tftp", `[${network.address}]`, appliance.tftp.port, 69),
     site: appliance.site,
     domain: appliance.domain,
     machine: { name: machine.id, mac: mac ?? machine.macs[0] ?? "", uuid: machine.uuid ?? "", address: address ?? "", vars },
@@ -28,5 +29,5 @@ export function templateValues({ appliance, network, machine, mac, address, vars
   };
 }
 
-const baseUrl = (scheme: string, address: Address, port: number, usual: number): string =>
-  `${scheme}://[${address}]${port === usual ? "" : `:${port}`}`;
+const baseUrl = (scheme: string, host: string, port: number, usual: number): string =>
+  `${scheme}://${host}${port === usual ? "" : `:${port}`}`;

@@ -167,6 +167,7 @@ function checkPorts({ http, dns, tftp, console, networks }: Appliance): Finding[
   if (dns)
     for (const protocol of ["tcp", "udp"])
       services.push({ name: "dns", protocol, port: dns.port, listen: dns.listen, path: ["dns", "port"] });
+  if (http?.tls) services.push({ name: "https", protocol: "tcp", port: http.tls.port, listen: http.listen, path: ["http", "tls", "port"] });
   if (tftp) services.push({ name: "tftp", protocol: "udp", port: tftp.port, listen: tftp.listen, path: ["tftp", "port"] });
   if (console)
     services.push({ name: "the console", protocol: "tcp", port: console.port, listen: [console.host], path: ["console", "listen"] });

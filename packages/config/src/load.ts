@@ -138,6 +138,11 @@ function picture(
   // TFTP serves what HTTP serves, and by the same rules, even where HTTP is off.
   const { root, listen, allow, templates } = whole.http ?? httpDefaults;
   const served = { root: resolve(folder, root), listen, allow, templates };
+  const tls = whole.http?.tls && {
+    ...whole.http.tls,
+    cert: resolve(folder, whole.http.tls.cert),
+    key: resolve(folder, whole.http.tls.key),
+  };
   return {
     file: resolve(file),
     site: whole.site ?? hostname(),
@@ -147,7 +152,7 @@ function picture(
     profiles,
     defaultProfile,
     machines: merged.machines,
-    http: whole.http && { ...whole.http, ...served },
+    http: whole.http && { ...whole.http, ...served, tls: tls ?? null },
     tftp: whole.tftp && { ...whole.tftp, ...served },
     dns: whole.dns,
     state: { dir: resolve(folder, whole.state.dir) },

@@ -104,7 +104,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "http: { listen: [2001:db8::/32] }": "invalid-value 18: http.listen[0]: 2001:db8::/32 is a prefix. Write one address, e.g. 2001:db8::.",
   "dns: { allow: [2001:db8::1/32] }": "invalid-value 16: dns.allow[0]: 2001:db8::1/32 has bits set beyond its length. Write 2001:db8::/32.",
   // Features that are not there yet
-  "http: { tls: { cert: a } }": "not-supported 9: http.tls: not supported yet. Delete it: boot files are served by plain HTTP.",
+  "http: { tls: { cert: a } }": "missing-key 14: http.tls.key: missing. Give a path, e.g. boot-assets.",
   "state: { database: x }": "not-supported 10: state.database: not supported yet. Delete it: leases are kept in state.dir.",
   "profiles: { a: { script: x, bootProgram: grub } }":
     "not-supported 42: profiles.a.bootProgram: not supported yet. Write ipxe, or give the URL of another boot program in boot.rules.",

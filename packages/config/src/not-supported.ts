@@ -18,7 +18,6 @@ const NOT_SUPPORTED: readonly Entry[] = [
     when: (value) => value === "grub" || value === "shim-grub",
     mend: "Write ipxe, or give the URL of another boot program in boot.rules.",
   },
-  { key: "http.tls", mend: "Delete it: boot files are served by plain HTTP." },
   { key: "state.database", mend: "Delete it: leases are kept in state.dir." },
   { key: "mirrors", mend: "Delete it: the key is reserved for a cache of package mirrors." },
 ];

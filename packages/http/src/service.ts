@@ -1,16 +1,25 @@
 /** The HTTP server: boot files as they are, files rendered for the machine that asks, `/done/` reports. */
 import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { totalmem } from "node:os";
 import { Readable } from "node:stream";
-import { BootFiles, FileCache, type Found, readClaims, renderedFor } from "@netboot6/boot";
+import {
+  BootFiles,
+  type Certificate,
+  certificateVersion,
+  FileCache,
+  type Found,
+  readCertificate,
+  readClaims,
+  renderedFor,
+} from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { contentType, parseRange } from "./content.ts";
-
 import { directoryPage } from "./listing.ts";
 
 export interface HttpSettings {
@@ -23,6 +32,7 @@ const BACKLOG = 4096;
 /** Bytes per write: more would keep this thread from its other clients. */
 const PIECE_BYTES = 256 * 1024;
 const PROGRESS_MS = 1000;
+const CERTIFICATE_WATCH_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 60_000;
 
@@ -181,14 +191,20 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await app.ready();
 
-  const servers = new Map<string, Server>();
-  const handler = (request: IncomingMessage, response: ServerResponse): void => app.routing(request, response);
+  const servers = new Map<string, Listener>();
+  let certificate: Certificate | null = null;
+  let failing = { version: "", looks: 0 };
+  const handler: Handler = (request, response) => app.routing(request, response);
   const follow = async (next: HttpSettings): Promise<void> => {
-    const { port } = next.http;
-    const wanted = new Map(listenAddresses(next.http.listen, next.networks).map((address) => [`[${address}]:${port}`, address]));
-    const added = new Map<string, Server>();
+    const { port, tls } = next.http;
+    const addresses = listenAddresses(next.http.listen, next.networks);
+    const wanted = new Map<string, { host: Address; port: number; certificate: Certificate | null }>();
+    for (const host of addresses) wanted.set(`[${host}]:${port}`, { host, port, certificate: null });
+    const renewed = tls && readCertificate(tls);
+    if (tls) for (const host of addresses) wanted.set(`https://[${host}]:${tls.port}`, { host, port: tls.port, certificate: renewed });
+    const added = new Map<string, Listener>();
     try {
-      for (const [key, address] of wanted) if (!servers.has(key)) added.set(key, await listen(address, port, handler));
+      for (const [key, on] of wanted) if (!servers.has(key)) added.set(key, await listen(on.host, on.port, on.certificate, handler));
     } catch (error) {
       for (const server of added.values()) server.close();
       throw error;
@@ -200,7 +216,26 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
         server.closeAllConnections();
       }
     for (const [key, server] of added) servers.set(key, server);
+    use(renewed);
   };
+  /** New connections have it. */
+  const use = (renewed: Certificate | null): void => {
+    certificate = renewed;
+    if (renewed) for (const server of servers.values()) if ("setSecureContext" in server) server.setSecureContext(renewed);
+  };
+  const renew = (): void => {
+    const { tls } = current.settings.http;
+    if (!tls || !certificate || certificateVersion(tls) === certificate.version) return;
+    try {
+      use(readCertificate(tls));
+    } catch (error) {
+      // The two files are replaced one after the other: what cannot be used at the second look is told, once.
+      const version = certificateVersion(tls);
+      failing = failing.version === version ? { version, looks: failing.looks + 1 } : { version, looks: 1 };
+      if (failing.looks === 2) link.emit({ type: "appliance.warned", why: `the old certificate stays: ${(error as Error).message}` });
+    }
+  };
+  const renewing = setInterval(renew, CERTIFICATE_WATCH_MS).unref();
   await follow(settings);
   return {
     get listens() {
@@ -211,6 +246,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
       current = prepare(next, link);
     },
     async stop() {
+      clearInterval(renewing);
       for (const server of servers.values()) {
         server.close();
         server.closeAllConnections();
@@ -226,11 +262,17 @@ function prepare(settings: HttpSettings, link: Link): { settings: HttpSettings; 
   return { settings, files, allowed: accessList(settings.http.allow, settings.networks) };
 }
 
-async function listen(host: Address, port: number, handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
-  const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS, noDelay: true },
-    handler,
-  );
+type Listener = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function listen(host: Address, port: number, certificate: Certificate | null, handler: Handler): Promise<Listener> {
+  const options = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    noDelay: true,
+  };
+  const server = certificate ? createTlsServer({ ...options, ...certificate }, handler) : createServer(options, handler);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(new Error(`cannot listen on [${host}]:${port}: ${error.message}`)));
     server.listen({ host, port, ipv6Only: true, backlog: BACKLOG }, resolve);

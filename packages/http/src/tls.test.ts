@@ -1,0 +1,119 @@
+/** HTTPS boot: the given certificate, also after it was replaced. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { TLSSocket } from "node:tls";
+import type { EventBody } from "@netboot6/events";
+import { startHttp } from "./service.ts";
+
+const PORT = 18_443;
+const NAME = "boot.rack.example";
+
+function directory(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-tls-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, "linux"), "kernel");
+  return dir;
+}
+
+function makeCertificate(dir: string, serial: number): { cert: string; key: string } {
+  const [cert, key] = [join(dir, `cert-${serial}.pem`), join(dir, `key-${serial}.pem`)];
+  const subject = ["-subj", `/CN=${NAME}`, "-addext", `subjectAltName=DNS:${NAME}`, "-set_serial", String(serial)];
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+      "-nodes",
+      "-days",
+      "2",
+      ...subject,
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ],
+    {
+      stdio: "ignore",
+    },
+  );
+  return { cert, key };
+}
+
+async function start(t: TestContext, dir: string, files: { cert: string; key: string }): Promise<EventBody[]> {
+  const events: EventBody[] = [];
+  const tls = { ...files, port: PORT, name: NAME };
+  const http = { port: 18_081, listen: ["::1"], allow: "networks" as const, root: dir, listing: false, templates: [], tls };
+  const running = await startHttp({ http, networks: [] }, { emit: (event) => events.push(event), ask: async () => null });
+  t.after(() => running.stop());
+  assert.deepEqual(running.listens, ["[::1]:18081", `https://[::1]:${PORT}`]);
+  return events;
+}
+
+/** The body, and the serial number of the certificate that came with it. */
+const get = (ca: string): Promise<[body: string, serial: number]> =>
+  new Promise((resolve, reject) => {
+    const options = { host: "::1", port: PORT, path: "/linux", servername: NAME, ca: readFileSync(ca), agent: false };
+    request(options, (response) => {
+      const serial = Number.parseInt((response.socket as TLSSocket).getPeerCertificate().serialNumber, 16);
+      let body = "";
+      response.on("data", (data) => {
+        body += data;
+      });
+      response.on("end", () => resolve([body, serial]));
+    })
+      .on("error", reject)
+      .end();
+  });
+
+test("files are served by HTTPS under the given certificate, and under the one that replaces it", { timeout: 30_000 }, async (t) => {
+  const dir = directory(t);
+  const first = makeCertificate(dir, 1);
+  const files = { cert: join(dir, "cert.pem"), key: join(dir, "key.pem") };
+  writeFileSync(files.cert, readFileSync(first.cert));
+  writeFileSync(files.key, readFileSync(first.key));
+  const events = await start(t, dir, files);
+  assert.deepEqual(await get(first.cert), ["kernel", 1]);
+  const second = makeCertificate(dir, 2);
+  renameSync(second.key, files.key);
+  const ca = readFileSync(second.cert);
+  writeFileSync(join(dir, "ca.pem"), ca);
+  renameSync(second.cert, files.cert);
+  for (let waited = 0; ; waited++) {
+    const [, serial] = await get(join(dir, "ca.pem")).catch(() => ["", 0] as [string, number]);
+    if (serial === 2) break;
+    assert.ok(waited < 40, "the new certificate was not taken");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  assert.deepEqual(
+    events.filter(({ type }) => type === "appliance.warned"),
+    [],
+  );
+});
+
+test("a certificate that cannot be used is refused at the start, and told once while the old one stays", { timeout: 40_000 }, async (t) => {
+  const dir = directory(t);
+  const files = makeCertificate(dir, 3);
+  const other = makeCertificate(dir, 4);
+  await assert.rejects(start(t, dir, { cert: files.cert, key: other.key }), /key-4\.pem is not the key of .*cert-3\.pem/);
+  await assert.rejects(start(t, dir, { cert: join(dir, "linux"), key: other.key }), /linux is no certificate in PEM/);
+  const ca = join(dir, "ca.pem");
+  writeFileSync(ca, readFileSync(files.cert));
+  const events = await start(t, dir, files);
+  writeFileSync(files.cert, "rubbish");
+  for (let waited = 0; !events.some(({ type }) => type === "appliance.warned"); waited++) {
+    assert.ok(waited < 100, "it was not told");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  const told = events.find((event) => event.type === "appliance.warned");
+  assert.match(told?.type === "appliance.warned" ? told.why : "", /the old certificate stays: .*cert-3\.pem is no certificate in PEM/);
+  assert.deepEqual(await get(ca), ["kernel", 3]);
+});
