@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contentType, parseRange } from "./content.ts";
+import { contentType, parseRange, precondition } from "./content.ts";
 
 test("EDK2 compares the whole type: application/efi, nothing after it", () => {
   assert.equal(contentType("ipxe/x86_64/ipxe.efi"), "application/efi");
@@ -18,4 +18,24 @@ test("byte ranges (RFC 9110 §14): one range, a suffix, beyond the end; nonsense
   for (const beyond of ["bytes=10-", "bytes=99-100", "bytes=-0"]) assert.equal(parseRange(beyond, 10), "unsatisfiable", beyond);
   for (const ignored of [undefined, "", "bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=0-1,3-4", "bytes=a-b"])
     assert.equal(parseRange(ignored, 10), null, String(ignored));
+});
+
+test("conditions hold in the order of RFC 9110 §13.2.2; a date that cannot be read is none", () => {
+  const modified = Date.UTC(2026, 10, 23, 12, 0, 0, 700);
+  const at = (seconds: number): string => new Date(modified + seconds * 1000).toUTCString();
+  const says = (conditions: Parameters<typeof precondition>[0]) => precondition(conditions, '"a"', modified);
+  assert.equal(says({}), null);
+  assert.equal(says({ "if-match": '"b", "a"' }), null);
+  assert.equal(says({ "if-match": "*" }), null);
+  assert.equal(says({ "if-match": '"b"', "if-none-match": '"a"' }), 412);
+  assert.equal(says({ "if-match": 'W/"a"' }), 412, "compared strongly");
+  assert.equal(says({ "if-unmodified-since": at(-1) }), 412);
+  assert.equal(says({ "if-unmodified-since": at(0) }), null, "the same second");
+  assert.equal(says({ "if-match": '"a"', "if-unmodified-since": at(-1) }), null, "the tag goes before the date");
+  assert.equal(says({ "if-none-match": 'W/"a"' }), 304, "compared weakly");
+  assert.equal(says({ "if-none-match": "*" }), 304);
+  assert.equal(says({ "if-none-match": '"b"', "if-modified-since": at(0) }), null, "the tag goes before the date");
+  assert.equal(says({ "if-modified-since": at(0) }), 304);
+  assert.equal(says({ "if-modified-since": at(-1) }), null);
+  assert.equal(says({ "if-modified-since": "yesterday", "if-unmodified-since": "tomorrow" }), null);
 });

@@ -32,3 +32,31 @@ export function parseRange(header: string | undefined, size: number): Range {
   if (to !== "" && Number(to) < start) return null;
   return start >= size ? "unsatisfiable" : { start, end };
 }
+
+/** What a conditional request asks to be held against (RFC 9110 §13.1). */
+export interface Conditions {
+  readonly "if-match"?: string | undefined;
+  readonly "if-none-match"?: string | undefined;
+  readonly "if-modified-since"?: string | undefined;
+  readonly "if-unmodified-since"?: string | undefined;
+}
+
+/** The status that the conditions bring about, in the order of RFC 9110 §13.2.2; null: answered as if there were none. `modified` in Unix milliseconds. */
+export function precondition(conditions: Conditions, etag: string, modified: number): 304 | 412 | null {
+  const seconds = Math.floor(modified / 1000) * 1000; // as Last-Modified tells it
+  const listed = (tags: string): boolean => tags.trim() === "*" || tags.split(",").some((tag) => tag.trim() === etag);
+  const { "if-match": match, "if-none-match": none, "if-modified-since": since, "if-unmodified-since": until } = conditions;
+  if (match !== undefined ? !listed(match) : seconds > date(until)) return 412;
+  if (none !== undefined ? listedWeakly(none, etag) : seconds <= date(since, Number.NEGATIVE_INFINITY)) return 304;
+  return null;
+}
+
+/** If-None-Match compares weakly (§13.1.2). */
+const listedWeakly = (tags: string, etag: string): boolean =>
+  tags.trim() === "*" || tags.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+
+/** A date that cannot be read is as if it were not there. */
+function date(text: string | undefined, otherwise = Number.POSITIVE_INFINITY): number {
+  const value = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(value) ? otherwise : value;
+}

@@ -19,7 +19,7 @@ import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
-import { contentType, parseRange } from "./content.ts";
+import { contentType, parseRange, precondition } from "./content.ts";
 import { directoryPage } from "./listing.ts";
 
 export interface HttpSettings {
@@ -156,15 +156,13 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     const etag = whole?.etag ?? `"${found.size.toString(36)}-${Math.round(found.modified * 1000).toString(36)}"`;
     const modified = new Date(found.modified).toUTCString();
     reply.headers({ "accept-ranges": "bytes", etag, "last-modified": modified, "content-type": contentType(found.name) });
-    const precondition = request.headers["if-match"];
-    if (precondition !== undefined && precondition !== "*" && !listedTags(precondition).includes(etag))
-      return text(412, "The file has changed.\n");
-    const none = request.headers["if-none-match"];
-    if (none !== undefined && (none === "*" || listedTags(none).includes(etag))) return reply.code(304).send();
+    const status = precondition(request.headers, etag, found.modified);
+    if (status === 412) return text(412, "The file has changed.\n");
+    if (status === 304) return reply.code(304).send();
 
     const condition = request.headers["if-range"];
     const ranged = condition === undefined || condition === etag || condition === modified;
-    const range = ranged ? parseRange(request.headers.range, size) : null;
+    const range = ranged && !head ? parseRange(request.headers.range, size) : null;
     if (range === "unsatisfiable") {
       reply.header("content-range", `bytes */${size}`);
       return text(416, "No such bytes.\n");
@@ -297,8 +295,6 @@ function decodePath(url: string): { path: string; query: URLSearchParams } | nul
     return null;
   }
 }
-
-const listedTags = (header: string): string[] => header.split(",").map((tag) => tag.trim());
 
 /** Gives way to other clients between the pieces. */
 function pieces(body: Buffer, count: (bytes: number) => void): Readable {
