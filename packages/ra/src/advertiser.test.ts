@@ -72,6 +72,18 @@ for (const [what, bytes, source] of [
     );
   });
 
+test("what is dropped for many reasons is told in few events, and each is counted", () => {
+  const world = new TestWorld();
+  for (let code = 1; code < 256; code++) world.advertiser.receive(Uint8Array.of(133, code, 0, 0, 0, 0, 0, 0), "fe80::2");
+  world.pass(1);
+  const counts = world.of("wire.dropped").map(({ count }) => count);
+  assert.ok(counts.length < 40, `${counts.length}`);
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    255,
+  );
+});
+
 test("who only listens sends nothing, answers no solicitation and has no farewell", () => {
   const world = new TestWorld(situation(null));
   world.advertiser.receive(RS, from(1));
@@ -120,6 +132,13 @@ test("a stop sends one final advertisement at once, and answers nothing after it
       [0, 500],
     ],
   );
+});
+
+test("on a link that is down there is no farewell", () => {
+  const world = new TestWorld();
+  world.advertiser.linkIs(false);
+  world.advertiser.end();
+  assert.deepEqual(world.sent, []);
 });
 
 test("a reload that changes nothing of it leaves its schedule alone; one that does is told at once, three times soon", () => {

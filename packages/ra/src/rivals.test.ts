@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { situation, TestWorld } from "./test-world.ts";
+import { prefixOf } from "@netboot6/codec";
+import { NETWORK, situation, TestWorld } from "./test-world.ts";
 
 /** What is told of a router that says this, beside a router that does not forward. */
 function told(ra: Parameters<TestWorld["hear"]>[0], first = situation({}, { forwarding: false })) {
@@ -64,6 +65,23 @@ test("a second default router is told with both preferences", () => {
   assert.match(told({ routerLifetime: 1800, preference: "high" }, situation())[0]?.why ?? "", /preference high\) as we are \(medium\)/);
 });
 
+test("a default router beside us who are none is no contradiction", () => {
+  assert.deepEqual(told({ routerLifetime: 1800 })[0]?.differences, []);
+});
+
+test("another NAT64 prefix than ours is told; one where we have none is the router's own affair", () => {
+  const pref64 = [{ prefix: { address: "2001:db8:64::", length: 96 }, lifetime: 600 }];
+  const ours = situation({ pref64: prefixOf("64:ff9b::", 96) }, { forwarding: false });
+  assert.match(told({ pref64 }, ours)[0]?.why ?? "", /NAT64 prefix 2001:db8:64::\/96, which we do not/);
+  assert.deepEqual(told({ pref64 })[0]?.differences, []);
+});
+
+test("a router that sends machines to DHCPv6 where we do not answer it is told", () => {
+  const network = { ...NETWORK, dhcp: null };
+  const [event] = told({}, situation({}, { forwarding: false, network }));
+  assert.match(event?.why ?? "", /M=0 O=1, we say M=0 O=0: machines ask for DHCPv6, and we do not answer it/);
+});
+
 test("all that contradicts us is told in one event", () => {
   const [event, ...more] = told({ other: false, hopLimit: 255, mtu: 1280, rdnss: [] });
   assert.deepEqual([event?.differences.length, more.length], [3, 0]);
@@ -95,6 +113,7 @@ test("what a router says in several advertisements is one thing", () => {
   const world = new TestWorld(situation({}, { forwarding: false }));
   for (let n = 0; n < 10; n++) {
     world.hear({ rdnss: [], dnssl: [] });
+    world.pass(n);
     world.hear({ prefixes: [], mtu: null });
     world.pass(5);
   }
