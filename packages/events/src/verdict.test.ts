@@ -237,6 +237,14 @@ test("verdict slower-than-its-peers: silent four times as long as others take th
   assert.equal(timelines.verdict("late", now + 40_000)?.rule, "slower-than-its-peers");
 });
 
+test("a rival router that withdrew or fell silent is not blamed", () => {
+  const fault = FAULTS["rival-router"];
+  assert.ok(fault);
+  const [heard, ...boot] = fault.events;
+  for (const state of ["withdrawn", "silent"] as const)
+    assert.notEqual(verdict([heard as EventBody, { ...heard, state } as EventBody, ...boot], 40)?.rule, "rival-router", state);
+});
+
 test("every rule has its fault here", () => {
   assert.deepEqual(
     Object.keys(VERDICTS).filter((rule) => !(rule in FAULTS)),

@@ -31,7 +31,8 @@ export class World {
           event.why === "final" ? this.#advertised.delete(event.network) : this.#advertised.add(event.network);
         break;
       case "ra.heard":
-        this.#hear(event.network ?? "", event);
+        if (event.state === "advertises") this.#hear(event.network ?? "", event);
+        else this.#routers.get(event.network ?? "")?.delete(event.router);
         break;
       case "dns.upstream":
         if (event.state === "up") this.#upstreamsDown.delete(event.upstream);
