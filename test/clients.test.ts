@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Appliance, type Client, ProvisioningVlan } from "@netboot6/lab";
+import { ClientHost } from "./clients-setup.ts";
 
 const CONFIGURATION = (root: string): string => `
 domain: rack.example
@@ -38,18 +39,7 @@ describe("clients", () => {
   });
 
   const makeClient = (): Client => vlan.client(`c${++number}`);
-  /** Runs a command whose changes to this host's files go to scratch copies of its own. */
-  const apart = (client: Client, script: string, timeout = 40) =>
-    client.namespace.exec(
-      [
-        "unshare",
-        "-m",
-        "sh",
-        "-ec",
-        `mount --make-rprivate /\nfor d in /run /var/lib/dhcp /var/lib/dhcpcd /var/lib/systemd; do [ ! -d $d ] || mount -t tmpfs t $d; done\ntouch /run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf\n${script}`,
-      ],
-      { timeout },
-    );
+  const apart = (client: Client, script: string, timeout = 40) => new ClientHost(client).run(script, timeout);
 
   test("rdisc6 reads the router advertisement as configured", async () => {
     const client = makeClient();
@@ -117,7 +107,7 @@ describe("clients", () => {
     const client = makeClient();
     const { stdout, stderr } = await apart(
       client,
-      `mkdir -p /run/dhcpcd; printf '#!/bin/sh\\nenv | grep -E "^(new_dhcp6|reason|nd1)" >>/run/env\\nexit 0\\n' >/run/script; chmod +x /run/script; ip link set eth0 up
+      `printf '#!/bin/sh\\nenv | grep -E "^(new_dhcp6|reason|nd1)" >>/run/env\\nexit 0\\n' >/run/script; chmod +x /run/script; ip link set eth0 up
        timeout 20 dhcpcd -6 -B -c /run/script eth0 & pid=$!; for i in $(seq 120); do grep -qs new_dhcp6_name_servers /run/env && break; sleep 0.1; done; cat /run/env; ip -6 addr show eth0; kill $pid`,
     );
     assert.match(stdout, /new_dhcp6_name_servers=2001:db8:0:1::1/, stderr);
@@ -128,9 +118,7 @@ describe("clients", () => {
     const client = makeClient();
     const { stdout, stderr } = await apart(
       client,
-      `mkdir -p /run/systemd/netif /run/systemd/network /run/dbus /run/udev; chown -R systemd-network:systemd-network /run/systemd/netif
-       printf '[Match]\\nName=eth0\\n[Network]\\nIPv6AcceptRA=yes\\nLinkLocalAddressing=ipv6\\n[IPv6AcceptRA]\\nUseDomains=yes\\n' >/run/systemd/network/a.network
-       mount -o remount,ro,bind /sys 2>/dev/null || mount -o remount,ro /sys
+      `printf '[Match]\\nName=eth0\\n[Network]\\nIPv6AcceptRA=yes\\nLinkLocalAddressing=ipv6\\n[IPv6AcceptRA]\\nUseDomains=yes\\n' >/run/systemd/network/a.network
        timeout 20 /lib/systemd/systemd-networkd & pid=$!; for i in $(seq 100); do grep -qs "^DNS=." /run/systemd/netif/links/* && break; sleep 0.1; done; cat /run/systemd/netif/links/*; ip -6 addr show eth0; kill $pid`,
     );
     assert.match(stdout, /^DNS=.*2001:db8:0:1::1/m, stderr);
