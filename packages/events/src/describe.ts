@@ -116,6 +116,8 @@ export function describe(event: EventBody | BootEvent): string {
       return "goes on";
     case "machine.learned":
       return `learned ${event.what}`;
+    case "operator.acted":
+      return `an operator ${event.what}`;
     case "lease.released":
       return `${event.address} is released: ${event.why}`;
     case "wire.dropped":

@@ -140,6 +140,8 @@ export type EventBody =
   | ({ readonly type: "machine.goesOn" } & Asker)
   | ({ readonly type: "machine.done"; readonly profile: string } & Asker)
   | ({ readonly type: "machine.learned"; readonly what: string } & Asker)
+  /** What an operator changed, through the API or the command. */
+  | ({ readonly type: "operator.acted"; readonly what: string } & Asker)
   | ({ readonly type: "lease.released"; readonly address: Address; readonly why: string } & Asker)
   /** Packets that were no message at all, counted together at most once a second. */
   | ({ readonly type: "wire.dropped"; readonly service: ServiceName; readonly why: string; readonly count: number } & Asker);

@@ -24,3 +24,7 @@ export interface Lease {
 export const isLive = ({ state, validUntil }: Lease, now: number): boolean => state === "bound" && validUntil > now;
 
 export const isPrefix = (leased: string): boolean => leased.includes("/");
+
+/** Its state now; `now` in Unix seconds. */
+export const stateOf = ({ state, validUntil }: Lease, now: number): Lease["state"] | "expired" =>
+  validUntil <= now && state !== "released" ? "expired" : state;

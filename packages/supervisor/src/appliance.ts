@@ -1,7 +1,7 @@
 /** One process: starts the services in order, watches them, reloads and stops them. */
 import { rulesInForce } from "@netboot6/boot";
 import { type Appliance, type BootRule, type Network, readHost, resolveNetworks } from "@netboot6/config";
-import { type ConsoleSettings, startConsole } from "@netboot6/console";
+import { type ConsoleSettings, Readings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
 import { type DnsSettings, dnsWorker } from "@netboot6/dns";
 import { EventBus, RelayCounts, type Running, type ServiceName, Timelines } from "@netboot6/events";
@@ -39,6 +39,7 @@ export class RunningAppliance {
   readonly registry: Registry;
   readonly timelines = new Timelines();
   readonly relays = new RelayCounts();
+  readonly readings = new Readings(this.timelines);
   #appliance: Appliance;
   #networks: readonly Network[] = [];
   #services: Service[] = [];
@@ -59,6 +60,7 @@ export class RunningAppliance {
     registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
     this.bus.subscribe(this.timelines.read);
     this.bus.subscribe(this.relays.read);
+    this.bus.subscribe(this.readings.read);
   }
 
   /** Resolves once each enabled service answers. Throws StartError with a plain message. */
@@ -206,14 +208,14 @@ export class RunningAppliance {
       services.push(
         this.#inMain<ConsoleSettings>(
           "console",
-          () => ({ console: this.#appliance.console ?? page, networks: this.#networks }),
+          () => ({ appliance: this.#appliance, console: this.#appliance.console ?? page, networks: this.#networks }),
           (settings) =>
             startConsole(settings, {
               bus: this.bus,
-              machines: this.registry.machines,
               timelines: this.timelines,
               relays: this.relays,
-              releaseLease: (address) => this.registry.releaseLease(address),
+              readings: this.readings,
+              registry: this.registry,
             }),
         ),
       );

@@ -114,6 +114,11 @@ export class Registry {
     return chosen;
   }
 
+  /** The profile that the machine boots by now, and who says so. */
+  profileFor(id: string, network: string | null): { readonly name: string; readonly why: string } {
+    return this.#profileOf(id, this.#networks.find(({ name }) => name === network) ?? null);
+  }
+
   /** Lets the machine boot its profile once more though it has reported done. Rejects where it cannot be stored. */
   async bootAgain(id: string): Promise<Machine | undefined> {
     const machine = this.machines.setBoot(id, "new", Date.now());

@@ -1,0 +1,212 @@
+/** The routes: what they give is what their schemas say; changes; what is wrong is told as RFC 9457 says. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { z } from "zod";
+import { assetsView, leaseView, type MachineView, machineView, networkView, problemView, statusView, timelineView } from "./schemas.ts";
+import { ADDRESS, boot, MAC, TOKEN, testConsole } from "./test-console.ts";
+
+const HEADERS = { host: "[::1]:8067" };
+const WRITES = { ...HEADERS, authorization: `Bearer ${TOKEN}` };
+const ID = "m-525400000001";
+type Console = Awaited<ReturnType<typeof testConsole>>;
+
+const get = async (console: Console, path: string): Promise<unknown> => {
+  const answer = await console.app.inject({ url: path.startsWith("/api") ? path : `/api/v1${path}`, headers: HEADERS });
+  assert.equal(answer.statusCode, 200, `${path}: ${answer.body}`);
+  return answer.json();
+};
+
+test("every route gives what its schema says, no more and no less", async () => {
+  const console = await testConsole();
+  const { bus } = console;
+  boot(bus);
+  bus.emit({
+    type: "ra.heard",
+    interface: "prov0",
+    network: "prov",
+    router: "fe80::9",
+    managed: false,
+    other: false,
+    lifetime: 1800,
+    state: "advertises",
+    why: "M=0",
+    differences: ["M=0"],
+  });
+  bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why: "no", relay: "2001:db8::fe", network: "prov" });
+  bus.emit({ type: "service.ready", service: "http", listens: ["[::1]:80"] });
+  const schemas = {
+    "/machines": z.array(machineView).length(2),
+    [`/machines/${ID}`]: machineView,
+    [`/machines/${ID}/timeline`]: timelineView,
+    "/machines/m-525400000002/timeline": timelineView,
+    "/leases": z.array(leaseView).length(2),
+    "/networks": z.array(
+      networkView.extend({ relays: networkView.shape.relays.unwrap().length(1), routers: z.array(z.unknown()).length(1) }),
+    ),
+    "/assets": assetsView,
+    "/status": statusView,
+  };
+  for (const [path, schema] of Object.entries(schemas)) {
+    const parsed = schema.safeParse(await get(console, path));
+    assert.ok(parsed.success, `${path}: ${parsed.error?.message}`);
+  }
+});
+
+test("machines are filtered by network, stage and verdict, and searched by name, MAC, address and UUID", async () => {
+  const console = await testConsole();
+  boot(console.bus);
+  const found = async (query: string): Promise<string[]> =>
+    ((await get(console, `/machines?${query}`)) as MachineView[]).map(({ id }) => id);
+  const other = "m-525400000002";
+  assert.deepEqual(await found(""), [ID, other]);
+  assert.deepEqual(await found("network=prov"), [ID]);
+  assert.deepEqual(await found("network=other"), []);
+  assert.deepEqual(await found("stage=script"), [ID]);
+  assert.deepEqual(await found("stage=kernel"), []);
+  assert.deepEqual(await found("verdict=any"), []);
+  assert.deepEqual(await found("verdict=none"), [ID, other]);
+  for (const search of ["0000001", MAC.slice(9), ADDRESS, ADDRESS.toUpperCase()])
+    assert.deepEqual(await found(`search=${encodeURIComponent(search)}`), [ID], search);
+});
+
+test("a machine is found by its MAC too", async () => {
+  const console = await testConsole();
+  assert.equal(((await get(console, `/machines/${encodeURIComponent(MAC)}`)) as MachineView).id, ID);
+});
+
+test("leases come by address, with their state of now, and by network, machine and state", async () => {
+  const console = await testConsole();
+  const found = async (query = ""): Promise<string[]> =>
+    ((await get(console, `/leases?${query}`)) as z.infer<typeof leaseView>[]).map(({ address, state }) => `${address} ${state}`);
+  assert.deepEqual(await found(), ["2001:db8:0:1::20 expired", `${ADDRESS} bound`]);
+  assert.deepEqual(await found("state=bound"), [`${ADDRESS} bound`]);
+  assert.deepEqual(await found("machine=m-525400000002"), ["2001:db8:0:1::20 expired"]);
+  assert.deepEqual(await found("network=none"), []);
+});
+
+test("an operator's changes hold, and are told in the stream and in the machine's timeline", async () => {
+  const console = await testConsole({ token: TOKEN });
+  boot(console.bus);
+  const url = `/api/v1/machines/${ID}`;
+  const chosen = await console.app.inject({ method: "PUT", url: `${url}/profile`, headers: WRITES, payload: { profile: "rescue" } });
+  assert.equal(chosen.json().boots.profile, "rescue");
+  const again = await console.app.inject({ method: "POST", url: `${url}/boot-again`, headers: WRITES });
+  assert.equal(again.statusCode, 200);
+  const { boots } = (await get(console, `/machines/${ID}/timeline`)) as z.infer<typeof timelineView>;
+  assert.deepEqual(
+    boots
+      .at(-1)
+      ?.entries.filter(({ type }) => type === "operator.acted")
+      .map(({ text }) => text),
+    ["an operator chose profile rescue for it", "an operator let it boot its profile again"],
+  );
+  const released = await console.app.inject({ method: "DELETE", url: `/api/v1/leases/${encodeURIComponent(ADDRESS)}`, headers: WRITES });
+  assert.equal(released.statusCode, 204);
+  assert.equal((await console.app.inject({ method: "DELETE", url, headers: WRITES })).statusCode, 204);
+  assert.equal(console.registry.machines.byId(ID), undefined);
+  const told = console.readings.ring.all().slice(-2);
+  assert.deepEqual(
+    told.map((event) => event.type),
+    ["lease.released", "operator.acted"],
+  );
+});
+
+test("what is wrong is told as problem+json, with the status that fits", async () => {
+  const console = await testConsole({ token: TOKEN });
+  const put = (payload: unknown, headers: object = {}) => ({
+    method: "PUT",
+    url: `/api/v1/machines/${ID}/profile`,
+    headers: { ...WRITES, ...headers },
+    payload: typeof payload === "string" ? payload : JSON.stringify(payload),
+  });
+  const json = { "content-type": "application/json" };
+  const wrong: [number, object][] = [
+    [404, { url: "/api/v1/nothing" }],
+    [404, { url: "/api/v1/machines/none" }],
+    [404, { url: "/api/v1/machines/none/timeline" }],
+    [404, { method: "DELETE", url: "/api/v1/leases/2001:db8::77", headers: WRITES }],
+    [409, { method: "DELETE", url: "/api/v1/machines/m-525400000002", headers: WRITES }],
+    [401, { method: "POST", url: `/api/v1/machines/${ID}/boot-again` }],
+    [400, { url: "/api/v1/machines?stage=nonsense" }],
+    [400, { url: "/api/v1/machines?colour=red" }],
+    [400, put({}, json)],
+    [400, put({ profile: "rescue", more: 1 }, json)],
+    [400, put("{", json)],
+    [415, put("profile=rescue", { "content-type": "text/plain" })],
+    [415, put("profile=rescue", { "content-type": "application/x-www-form-urlencoded" })],
+    [422, put({ profile: "resque" }, json)],
+    [413, put({ profile: "x".repeat(100_000) }, json)],
+    [503, { url: "/readyz" }],
+  ];
+  for (const [status, request] of wrong) {
+    const answer = await console.app.inject({ headers: HEADERS, ...request });
+    const what = `${JSON.stringify(request).slice(0, 100)}: ${answer.body}`;
+    assert.equal(answer.statusCode, status, what);
+    assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/, what);
+    assert.ok(problemView.safeParse(answer.json()).success, what);
+    assert.equal(answer.json().status, status);
+  }
+});
+
+test("every answer forbids other sites' scripts, frames and guesses of its type", async () => {
+  const console = await testConsole();
+  for (const url of ["/healthz", "/metrics", "/api/v1/machines", "/none"]) {
+    const { headers } = await console.app.inject({ url, headers: HEADERS });
+    assert.match(String(headers["content-security-policy"]), /default-src 'none'.*script-src 'self'.*frame-ancestors 'none'/, url);
+    assert.doesNotMatch(String(headers["content-security-policy"]), /unsafe|upgrade/);
+    assert.equal(headers["x-content-type-options"], "nosniff");
+    assert.equal(headers["strict-transport-security"], undefined);
+  }
+});
+
+test("/config shows no secret", async () => {
+  const console = await testConsole({ token: TOKEN });
+  const text = JSON.stringify(await get(console, "/config"));
+  assert.doesNotMatch(text, /geheim|random word/);
+  assert.match(text, /\/dev\/vda.*2001:db8:0:1::\/64|2001:db8:0:1::\/64.*\/dev\/vda/);
+});
+
+test("/readyz says which service does not answer; it is ready once all of the configuration do", async () => {
+  const console = await testConsole();
+  const { bus, app } = console;
+  const ready = async () => (await app.inject({ url: "/readyz", headers: HEADERS })).json();
+  bus.emit({ type: "service.ready", service: "http", listens: [] });
+  assert.equal((await ready()).status, 503, "it starts");
+  bus.emit({ type: "service.ready", service: "dns", listens: [] });
+  bus.emit({ type: "appliance.ready", services: ["http", "dns"], seconds: 1 });
+  assert.equal((await ready()).ready, true);
+  bus.emit({ type: "service.failed", service: "dns", why: "its thread ended", retry: 1 });
+  assert.equal((await ready()).detail, "dns: its thread ended");
+  bus.emit({ type: "appliance.reloaded", changed: ["http"] });
+  assert.equal((await ready()).ready, true, "dns is off now");
+  assert.equal((await app.inject({ url: "/healthz", headers: HEADERS })).statusCode, 200);
+});
+
+test("the OpenAPI description has every route, its parameters and its answers", async () => {
+  const console = await testConsole();
+  const { openapi, paths } = (await get(console, "/openapi.json")) as {
+    openapi: string;
+    paths: Record<string, Record<string, { summary?: string; parameters?: { name: string }[]; responses: Record<string, unknown> }>>;
+  };
+  assert.equal(openapi, "3.1.0");
+  const routes = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`));
+  assert.deepEqual(routes.toSorted(), [
+    "delete /api/v1/leases/{address}",
+    "delete /api/v1/machines/{id}",
+    "get /api/v1/assets",
+    "get /api/v1/config",
+    "get /api/v1/events",
+    "get /api/v1/leases",
+    "get /api/v1/machines",
+    "get /api/v1/machines/{id}",
+    "get /api/v1/machines/{id}/timeline",
+    "get /api/v1/networks",
+    "get /api/v1/stages",
+    "get /api/v1/status",
+    "post /api/v1/machines/{id}/boot-again",
+    "put /api/v1/machines/{id}/profile",
+  ]);
+  const machines = paths["/api/v1/machines"]?.get;
+  assert.deepEqual(machines?.parameters?.map(({ name }) => name).toSorted(), ["network", "search", "stage", "verdict"]);
+  assert.deepEqual(Object.keys(machines?.responses ?? {}).toSorted(), ["200", "4XX"]);
+});

@@ -1,0 +1,108 @@
+/** What the console keeps of the stream beside timelines: readers, bounded in memory. */
+import type { Address } from "@netboot6/codec";
+import type { BootEvent, ServiceName, Timelines } from "@netboot6/events";
+import { Metrics } from "./metrics.ts";
+import { EventRing } from "./ring.ts";
+
+/** Another router, as it was heard last. */
+export type Rival = Extract<BootEvent, { type: "ra.heard" }>;
+
+export interface Seen {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly network: string | null;
+}
+
+export interface ServiceState {
+  readonly service: ServiceName;
+  readonly ready: boolean;
+  /** Why it is not; null where it is. */
+  readonly why: string | null;
+  readonly listens: readonly string[];
+}
+
+const MAX_SEEN = 20_000;
+const MAX_RIVALS = 256;
+
+export class Readings {
+  readonly ring = new EventRing();
+  readonly metrics: Metrics;
+  /** Unix milliseconds. */
+  readonly startedAt = Date.now();
+  /** What was waited for last; null: nothing. */
+  waiting: string | null = null;
+  readonly #services = new Map<ServiceName, ServiceState>();
+  /** The services of the configuration; empty until all of them came up once. */
+  #expected: readonly ServiceName[] = [];
+  /** The one heard last at the end. */
+  readonly #seen = new Map<string, Seen>();
+  readonly #rivals = new Map<string, Rival>();
+
+  constructor(timelines: Timelines) {
+    this.metrics = new Metrics(timelines);
+  }
+
+  /** A reader for the bus, after the timelines. */
+  readonly read = (event: BootEvent): void => {
+    this.ring.read(event);
+    this.metrics.read(event);
+    switch (event.type) {
+      case "appliance.ready":
+        this.#expected = event.services;
+        break;
+      case "appliance.reloaded":
+        this.#expected = event.changed as readonly ServiceName[];
+        break;
+      case "appliance.waiting":
+        this.waiting = event.why;
+        break;
+      case "appliance.resumed":
+        this.waiting = null;
+        break;
+      case "service.ready":
+        this.#services.set(event.service, { service: event.service, ready: true, why: null, listens: event.listens });
+        break;
+      case "service.failed":
+        this.#services.set(event.service, { service: event.service, ready: false, why: event.why, listens: [] });
+        break;
+      case "ra.heard":
+        this.#hear(event);
+        break;
+    }
+    if ("client" in event && event.client !== undefined && event.machine !== undefined) this.#see(event.machine, event);
+  };
+
+  /** When the machine was heard last since the start. */
+  seen(machine: string): Seen | undefined {
+    return this.#seen.get(machine);
+  }
+
+  /** The other routers that are heard on a network at present. */
+  rivals(network: string): Rival[] {
+    return [...this.#rivals.values()].filter((each) => each.network === network);
+  }
+
+  /** Whether all that is configured answers; `services` in the order they start. */
+  readiness(): { readonly ready: boolean; readonly services: readonly ServiceState[] } {
+    const services =
+      this.#expected.length === 0
+        ? [...this.#services.values()]
+        : this.#expected.map((service) => this.#services.get(service) ?? { service, ready: false, why: "it did not start", listens: [] });
+    return { ready: this.#expected.length > 0 && services.every(({ ready }) => ready), services };
+  }
+
+  #see(machine: string, { at, network }: BootEvent & { readonly network?: string }): void {
+    const before = this.#seen.get(machine);
+    this.#seen.delete(machine);
+    this.#seen.set(machine, { at, network: network ?? before?.network ?? null });
+    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.keys().next().value as string);
+  }
+
+  #hear(event: Rival): void {
+    const key = `${event.interface} ${event.router as Address}`;
+    this.#rivals.delete(key);
+    if (event.state === "silent") return;
+    this.#rivals.set(key, event);
+    if (this.#rivals.size > MAX_RIVALS) this.#rivals.delete(this.#rivals.keys().next().value as string);
+  }
+}

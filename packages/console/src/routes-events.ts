@@ -1,0 +1,83 @@
+/** The stream of events to whoever follows it: server-sent, from where a reader left off. */
+import { type BootEvent, type Level, levelOf } from "@netboot6/events";
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { problem } from "./problem.ts";
+import { described } from "./routes.ts";
+import type { Context } from "./sources.ts";
+
+const KEEP_ALIVE_MS = 15_000;
+/** A reader that takes no more is cut off rather than held in memory. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+const MAX_FOLLOWERS = 64;
+
+const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
+const filter = z.strictObject({
+  machine: z.string().max(256).optional().describe("Of this machine alone"),
+  type: z.array(z.string().max(64)).max(32).optional().describe("Of these types; dhcpv6 is all that begin with it"),
+  level: z.enum(LEVELS).optional().describe("As loud as this in the log, or louder"),
+  last: z.coerce.number().int().min(0).max(5000).optional().describe("So many of those that were, first"),
+});
+type Filter = z.infer<typeof filter>;
+
+export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): void {
+  // Numbers begin anew with the process: those of another one mean nothing here.
+  const run = readings.startedAt.toString(36);
+  let followers = 0;
+  app.get<{ Querystring: Filter }>(
+    "/events",
+    described({
+      tag: "events",
+      summary: "Events as they happen, server-sent; after Last-Event-ID where that is given. `event: lost` tells that some are gone",
+      query: filter,
+      gives: z
+        .string()
+        .describe("`id:` and `data:`, the event as JSON: seq, at (Unix milliseconds), type, and what docs/log.md says of the type"),
+      as: "text/event-stream",
+    }),
+    (request, reply) => {
+      if (followers >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers} already follow the stream`);
+      followers++;
+      const { query } = request;
+      reply.hijack();
+      const { raw } = reply;
+      for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+      raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+      raw.write(": events as they happen\n\n");
+      const send = (event: BootEvent): void => {
+        if (!isWanted(event, query)) return;
+        if (raw.writableLength > MAX_BUFFERED_BYTES) raw.destroy();
+        else raw.write(`id: ${run}-${event.seq}\ndata: ${JSON.stringify(event)}\n\n`);
+      };
+      const missed = missedSince(request.headers["last-event-id"], run, readings.ring, query);
+      if (missed === null) raw.write(`event: lost\ndata: {"why":"events before these are gone: read what you show anew"}\n\n`);
+      for (const event of missed ?? []) send(event);
+      const end = bus.subscribe(send);
+      const alive = setInterval(() => raw.write(": still here\n\n"), KEEP_ALIVE_MS);
+      request.raw.once("close", () => {
+        followers--;
+        clearInterval(alive);
+        end();
+      });
+      return undefined;
+    },
+  );
+}
+
+/** Null where some of them are gone. */
+function missedSince(id: string | string[] | undefined, run: string, ring: Context["readings"]["ring"], query: Filter): BootEvent[] | null {
+  if (typeof id !== "string" || id === "") {
+    const wanted = query.last ? ring.all().filter((event) => isWanted(event, query)) : [];
+    return query.last ? wanted.slice(-query.last) : [];
+  }
+  const [of, seq] = id.split("-");
+  return of === run && /^\d{1,15}$/.test(seq ?? "") ? ring.after(Number(seq)) : null;
+}
+
+function isWanted(event: BootEvent, { machine, type, level }: Filter): boolean {
+  if (machine !== undefined && !("machine" in event && event.machine === machine)) return false;
+  if (type !== undefined && !type.some((each) => event.type === each || event.type.startsWith(`${each}.`))) return false;
+  if (level === undefined) return true;
+  const own = levelOf(event);
+  return own !== null && LEVELS.indexOf(own) >= LEVELS.indexOf(level);
+}
