@@ -114,7 +114,7 @@ function compose(
   // HttpBootDhcp6.c reads the URL up to a NUL, which is the high byte of the next option's code: so one always follows it.
   options.push({ code: OptionCode.serverId, data: state.serverDuid });
   if (type === MessageType.advertise) options.push({ code: OptionCode.preference, data: Uint8Array.of(dhcp.preference) });
-  options.push(...more, ...ias.map((ia) => ia.option));
+  options.push(...more, ...ias.flatMap((ia) => ia.option ?? []));
   if (name) why.push(name.why);
   if (name?.option) options.push(name.option);
   options.push(...requestedOptions(state, asked, wants));

@@ -18,7 +18,8 @@ import type { Asked, ServerState } from "./server.ts";
 
 /** One IA's part of an answer. */
 export interface IaAnswer {
-  readonly option: Option;
+  /** Null: the answer says nothing of this IA. */
+  readonly option: Option | null;
   readonly kind: Kind;
   /** What it has from now on: an address, or a prefix with its length. */
   readonly given: string | null;
@@ -111,7 +112,14 @@ export function giveBack(state: ServerState, asked: Asked): IaAnswer[] {
       leases.push(declined ? state.leases.decline(lease, asked.now) : state.leases.release(lease));
     }
     if (leases.length === 0) answers.push(refused(ia, Status.noBinding, "no binding for this IA"));
-    else answers.push({ ...empty(ia, []), leases, why: leases.map(({ address, state: how }) => `${address}: ${how}`).join(", ") });
+    else
+      answers.push({
+        option: null,
+        kind: ia.kind,
+        given: null,
+        leases,
+        why: leases.map(({ address, state: how }) => `${address}: ${how}`).join(", "),
+      });
   }
   return answers;
 }

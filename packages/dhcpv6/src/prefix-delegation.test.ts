@@ -38,7 +38,7 @@ test("a machine keeps its prefix: through another DUID, after a Release, and aft
   const prefix = ask(1);
   server.now += 1000;
   assert.equal(ask(2), prefix);
-  assert.deepEqual(pds(send(server, MessageType.release, [duid(2), serverId, iaPd(2, prefix)], source))[0]?.status, null);
+  send(server, MessageType.release, [duid(2), serverId, iaPd(2, prefix)], source);
   assert.equal(server.state.leases.byAddress(prefix)?.state, "released");
   assert.equal(ask(3), prefix);
   server.state = { ...server.state, leases: new Leases() };

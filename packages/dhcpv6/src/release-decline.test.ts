@@ -48,13 +48,19 @@ test("§18.3.7, §18.3.8: what is not its own is answered with NoBinding inside 
     }
 });
 
-test("§18.3.7: a Release that comes again finds no binding; no other options are in its answer", async () => {
-  const server = await testServer(RANGE);
-  const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
-  const release = () => send(server, MessageType.release, [clientId(1), serverId, iaNa(1, address), wants(OptionCode.dnsServers)]);
-  const codes = reply(release()).options.map(({ code }) => code);
-  assert.deepEqual(codes, [OptionCode.clientId, OptionCode.serverId, OptionCode.statusCode, OptionCode.iaNa]);
-  assert.equal(ias(reply(release()))[0]?.status, Status.noBinding);
+test("§18.3.7, §18.3.8: only an IA without a binding is in the answer, as when the message comes again; no other options are", async () => {
+  for (const type of [MessageType.release, MessageType.decline]) {
+    const server = await testServer(RANGE);
+    const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
+    const giveBack = () => reply(send(server, type, [clientId(1), serverId, iaNa(1, address), wants(OptionCode.dnsServers)]));
+    const { options } = giveBack();
+    assert.deepEqual(
+      options.map(({ code }) => code),
+      [OptionCode.clientId, OptionCode.serverId, OptionCode.statusCode],
+    );
+    assert.equal(statusOf(options), Status.success);
+    assert.equal(ias(giveBack())[0]?.status, Status.noBinding);
+  }
 });
 
 test("§18.3.8: a declined address is given again after a day, not before", async () => {
