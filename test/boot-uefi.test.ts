@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MachineTimeline } from "@netboot6/events";
 import { Machine } from "@netboot6/lab";
+import { assertOneAddress, list } from "./leases-setup.ts";
 import { bootAssets, INSTALLER, MAC, makeVlan, SLAAC_ADDRESS, says, startAppliance, UUID } from "./setup.ts";
 
 test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file, and the report back", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t, { dad: true });
-  const configuration = `domain: rack.example\nnetworks:\n  - interface: prov0\nhttp: { root: ${root} }\n${INSTALLER}machines:\n  - { name: node-01, mac: "${MAC}" }\n`;
+  const configuration = `domain: rack.example\nnetworks:\n  - interface: prov0\nhttp: { root: ${root} }\n${INSTALLER}machines:\n  - { name: node-01, mac: "${MAC}" }\nlog: { level: debug }\n`;
   const appliance = await startAppliance(t, vlan, { configuration });
   const capture = await vlan.switch.capture("br0", `${vlan.dir}/net.pcap`, "ip");
   const machine = new Machine(vlan, { name: "node-01", firmware: "uefi-http", mac: MAC, uuid: UUID });
@@ -38,8 +39,14 @@ test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file,
   assert.equal(machines.length, 1);
   assert.ok((machines[0]?.duids.length ?? 0) >= 3, "firmware's, iPXE's and the installer's");
   assert.equal(machines[0]?.boot.stage, "installed");
-  const clients = new Set(appliance.lines.filter((line) => line.event === "http.finished").map((line) => line.client));
-  assert.deepEqual([...clients], [SLAAC_ADDRESS]);
+  assertOneAddress(appliance, "node-01", SLAAC_ADDRESS);
+  // Firmware released it before it started iPXE, and all that came after formed it: the name that the installer asks for stays.
+  assert.deepEqual(
+    (await list(vlan)).map(({ address, machine, state }) => [address, machine, state]),
+    [[SLAAC_ADDRESS, "node-01", "released"]],
+  );
+  const dig = await vlan.server.exec(["dig", "+short", "@2001:db8:0:1::1", "-x", SLAAC_ADDRESS]);
+  assert.equal(dig.stdout, "node-01.rack.example.\n");
   await machine.powerOff();
   await capture.stop();
   const script = stages.find(({ name }) => name === "script");

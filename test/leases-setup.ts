@@ -1,8 +1,9 @@
 /** What the tests of leases share: the load generator as a client that remembers what it was given, and a trace of system calls. */
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
+import { type Appliance, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
 import type { Lease } from "@netboot6/leases";
 
 export const CONFIGURATION = `networks:
@@ -18,6 +19,20 @@ export async function list(vlan: ProvisioningVlan): Promise<Lease[]> {
   const { stdout, stderr } = await vlan.server.exec([NETBOOT6, "leases", "--json", "--config", join(vlan.dir, "appliance.yaml")]);
   if (stdout === "") throw new Error(stderr);
   return JSON.parse(stdout) as Lease[];
+}
+
+/**
+ * Each message of the machine was answered, each file fetched and each report made under one name and one address: `address`, but
+ * for answers with the `others`.
+ */
+export function assertOneAddress({ lines }: Appliance, machine: string, address: string, others: readonly string[] = []): void {
+  const answers = lines.filter(({ event }) => event === "dhcpv6.answered");
+  const transfers = lines.filter(({ event }) => event === "http.finished" || event === "machine.rendered" || event === "machine.done");
+  assert.ok(answers.length > 0 && transfers.length > 0);
+  for (const line of [...answers, ...transfers]) assert.equal(line.machine, machine, line.msg);
+  for (const { addresses, msg } of answers)
+    for (const given of addresses as string[]) assert.ok(given === address || others.includes(given), msg);
+  for (const { client, msg } of transfers) assert.equal(client, address, msg);
 }
 
 export interface Load {
