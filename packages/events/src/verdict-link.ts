@@ -111,7 +111,8 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
   },
   "dns-failed": ({ boot, world }) => {
     const last = boot.entries.at(-1)?.event;
-    if (last?.type !== "dns.answered") return null;
+    // What stops an installer is a name without an address; that of its own address it asks for in passing.
+    if (last?.type !== "dns.answered" || (last.qtype !== "AAAA" && last.qtype !== "A")) return null;
     const down = [...world.upstreamsDown].map(([upstream, why]) => `${upstream}: ${why}`).join("; ");
     if (last.from === "refused") return { text: `its question for ${last.name} was refused.`, mend: "Add its prefix to dns.allow." };
     if (last.from === "failed")

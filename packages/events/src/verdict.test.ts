@@ -245,6 +245,11 @@ test("a rival router that withdrew or fell silent is not blamed", () => {
     assert.notEqual(verdict([heard as EventBody, { ...heard, state } as EventBody, ...boot], 40)?.rule, "rival-router", state);
 });
 
+test("an installer that asks for the name of its own address, and finds none, does not stand still for that", () => {
+  const asked: EventBody = { type: "dns.answered", name: "5.ip6.arpa", qtype: "PTR", rcode: "NXDOMAIN", from: "local", seconds: 0, ...who };
+  assert.equal(verdict([...INSTALLER, asked], 2), null);
+});
+
 test("every rule has its fault here", () => {
   assert.deepEqual(
     Object.keys(VERDICTS).filter((rule) => !(rule in FAULTS)),
