@@ -1,19 +1,36 @@
-/** The `netboot6` command. Exit codes: 0 done; 1 it failed; 2 wrong use, a bad configuration or a missing privilege. */
+/** The `netboot6` command. Exit codes: 0 done; 1 it failed, or something stands still; 2 wrong use, a bad configuration, no appliance. */
 import { ASSETS } from "@netboot6/boot";
-import { Command } from "commander";
+import { STAGES } from "@netboot6/events";
+import { Argument, Command, Option } from "commander";
 import { addAssets } from "./commands/assets.ts";
 import { check } from "./commands/check.ts";
+import { completion, SHELLS } from "./commands/completion.ts";
+import { type EventsOptions, events } from "./commands/events.ts";
 import { type ExplainOptions, explain } from "./commands/explain.ts";
 import { importLeases } from "./commands/import-leases.ts";
 import { listLeases, releaseLease } from "./commands/leases.ts";
+import { type ListOptions, listMachines, MACHINE_ACTIONS, machine } from "./commands/machines.ts";
 import { run } from "./commands/run.ts";
+import { status } from "./commands/status.ts";
+import { watch } from "./commands/watch.ts";
 
-const EXIT_CODES = "\nExit codes: 0 done; 1 it failed; 2 wrong use or a bad configuration.";
+const config = ["-c, --config <file>", "the configuration", "appliance.yaml"] as const;
+const json = ["--json", "as JSON"] as const;
+const exitCodes = (one: string): string => `\nExit codes: 0 done; 1 ${one}; 2 wrong use, or a bad configuration.`;
+const exitCodesOfApi = (one: string): string =>
+  `\nExit codes: 0 done; 1 ${one}; 2 wrong use, a bad configuration, or no appliance answers.`;
+
+/** What a command gives is the exit code. */
+const ends =
+  <Args extends unknown[]>(act: (...args: Args) => Promise<number>) =>
+  async (...args: Args): Promise<void> => {
+    process.exitCode = await act(...args);
+  };
+
 const program = new Command("netboot6")
   .enablePositionalOptions()
   .description("Netboots racks of servers over IPv6 alone.")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-const config = ["-c, --config <file>", "the configuration", "appliance.yaml"] as const;
 program
   .command("run")
   .description("run the appliance in the foreground")
@@ -23,9 +40,9 @@ program
   .command("check")
   .description("check the configuration against itself and this host")
   .option(...config)
-  .action(async (options: { config: string }) => {
-    process.exitCode = await check(options.config);
-  });
+  .option(...json)
+  .addHelpText("after", "\nExit codes: 0 good; 1 the host is not ready for it; 2 the file is wrong.")
+  .action(ends((options: { config: string; json?: true }) => check(options.config, options.json)));
 program
   .command("explain")
   .description("what a machine would get, and why; nothing is sent")
@@ -37,39 +54,85 @@ program
   .option("--network <name>", "on this network; default: the first one")
   .option("--relay <address>", "through this relay")
   .option("--pcap <file>", "from its own messages in this capture")
-  .option("--json", "as JSON")
+  .option(...json)
   .addHelpText("after", "\nExit codes: 0 it is answered; 1 it is not; 2 wrong use or a bad configuration.")
-  .action(async (options: ExplainOptions) => {
-    process.exitCode = await explain(options);
-  });
+  .action(ends((options: ExplainOptions) => explain(options)));
+program
+  .command("status")
+  .description("services, networks and machines of the running appliance in a few lines")
+  .option(...config)
+  .option(...json)
+  .addHelpText("after", exitCodesOfApi("a machine stands still, or a service does not answer"))
+  .action(ends(status));
+program
+  .command("machines")
+  .description("the machines it knows, how far each has come, and what it stands still at")
+  .option(...config)
+  .option("--network <name>", "on this network")
+  .addOption(new Option("--stage <name>", "whose newest boot has come to this stage").choices(STAGES.map(({ name }) => name)))
+  .option("--stuck", "that stand still")
+  .option("--search <text>", "with this in their name, MAC, address or UUID")
+  .option(...json)
+  .addHelpText("after", exitCodesOfApi("one of them stands still"))
+  .action(ends((options: ListOptions) => listMachines(options)));
+program
+  .command("machine")
+  .description("one machine and its newest boot; or change what it boots")
+  .argument("<name>", "its name, MAC or UUID")
+  .addArgument(
+    new Argument("[action]", "profile NAME: boot that from now on, `-`: what the configuration says; boot-again; forget").choices(
+      MACHINE_ACTIONS,
+    ),
+  )
+  .argument("[value]", "the profile's name")
+  .option(...config)
+  .option(...json)
+  .addHelpText("after", exitCodesOfApi("it stands still, is not known, or the change is refused"))
+  .action(
+    ends((name: string, action: (typeof MACHINE_ACTIONS)[number] | undefined, value: string | undefined, options: ListOptions) =>
+      machine(name, action, value, options),
+    ),
+  );
+program
+  .command("watch")
+  .description("every machine's boot as it goes on; without a terminal a line for each event")
+  .option(...config)
+  .option("--json", "each event as JSON")
+  .addHelpText("after", exitCodesOfApi("it is refused"))
+  .action(ends(watch));
+program
+  .command("events")
+  .description("what happens, as it happens; until Ctrl-C")
+  .option(...config)
+  .option("--machine <name>", "of this machine alone")
+  .option("--type <type...>", "of these types alone, e.g. machine.stuck; dhcpv6 is all that begin with it")
+  .addOption(new Option("--level <level>", "as loud as this in the log, or louder").choices(["debug", "info", "warn", "error"]))
+  .option("--last <n>", "so many of those that were, first")
+  .option("--json", "each as JSON")
+  .addHelpText("after", exitCodesOfApi("it is refused"))
+  .action(ends((options: EventsOptions) => events(options)));
 const leases = program
   .command("leases")
   .description("the leases there are, read from the store, whether the appliance runs or not")
   .enablePositionalOptions()
   .option(...config)
-  .option("--json", "as JSON")
-  .addHelpText("after", EXIT_CODES)
-  .action(async (options: { config: string; json?: true }) => {
-    process.exitCode = await listLeases(options);
-  });
+  .option(...json)
+  .addHelpText("after", exitCodes("it failed"))
+  .action(ends(listLeases));
 leases
   .command("release")
   .description("end a lease: through the console's API where the appliance runs, else in the store")
   .argument("<address>")
   .option(...config)
-  .addHelpText("after", EXIT_CODES)
-  .action(async (address: string, options: { config: string }) => {
-    process.exitCode = await releaseLease(address, options.config);
-  });
+  .addHelpText("after", exitCodes("it failed"))
+  .action(ends((address: string, options: { config: string }) => releaseLease(address, options.config)));
 leases
   .command("import")
   .description("take over the leases of kea-dhcp6; the appliance must be stopped")
   .argument("<file>", "Kea's kea-leases6.csv; what its clean-up left beside it (.completed, .2, .1) is read too")
   .option(...config)
-  .addHelpText("after", EXIT_CODES)
-  .action(async (file: string, options: { config: string }) => {
-    process.exitCode = await importLeases(file, options.config);
-  });
+  .addHelpText("after", exitCodes("it failed"))
+  .action(ends((file: string, options: { config: string }) => importLeases(file, options.config)));
 const assets = program.command("assets").description("the files under boot-assets");
 assets
   .command("add")
@@ -78,7 +141,11 @@ assets
   .option(...config)
   .option("--root <folder>", "bring them here instead of the configuration's http.root")
   .option("--renew", "ask Debian for newer ones even where they are there")
-  .action(async (names: string[], options: { config: string; root?: string; renew?: true }) => {
-    process.exitCode = await addAssets(names, options);
-  });
+  .addHelpText("after", exitCodes("it failed"))
+  .action(ends((names: string[], options: { config: string; root?: string; renew?: true }) => addAssets(names, options)));
+program
+  .command("completion")
+  .description("a completion script for your shell: netboot6 completion bash > /etc/bash_completion.d/netboot6")
+  .addArgument(new Argument("<shell>").choices(SHELLS))
+  .action((shell: (typeof SHELLS)[number]) => console.log(completion(program, shell)));
 await program.parseAsync();

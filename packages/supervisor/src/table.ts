@@ -1,4 +1,5 @@
 /** Tables on standard output: as wide as the terminal at most; whole where it is none. */
+import { stripVTControlCharacters } from "node:util";
 import Table from "cli-table3";
 
 const NO_LINES = Object.fromEntries(
@@ -16,7 +17,8 @@ export function formatTable(
   shrinks: readonly number[],
   width: number = process.stdout.columns ?? Number.POSITIVE_INFINITY,
 ): string {
-  const widths = head.map((title, column) => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), title.length) + GAP);
+  const shown = (cell = ""): number => stripVTControlCharacters(cell).length;
+  const widths = head.map((title, column) => rows.reduce((most, row) => Math.max(most, shown(row[column])), title.length) + GAP);
   for (let over = widths.reduce((sum, each) => sum + each, 0) - width; over > 0; over--) {
     const widest = shrinks.toSorted((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0))[0];
     if (widest === undefined || (widths[widest] ?? 0) <= NARROWEST) break;

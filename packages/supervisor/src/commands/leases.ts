@@ -1,13 +1,14 @@
 import { addressToBigInt, canonicalAddress, formatPrefix, parsePrefix } from "@netboot6/codec";
-import type { ConsoleConfig } from "@netboot6/config";
-import type { Lease } from "@netboot6/leases";
+import type { Appliance } from "@netboot6/config";
+import { type Lease, stateOf } from "@netboot6/leases";
 import { readStored, StoreInUseError } from "@netboot6/store";
+import { ApiClient } from "../api-client.ts";
 import { Registry } from "../registry.ts";
 import { formatTable } from "../table.ts";
+import { formatDuration } from "../words.ts";
 import { readConfiguration } from "./configuration.ts";
 
 const FOR_EVER_SECONDS = 0xffffffff;
-const API_DEADLINE_MS = 10_000;
 
 /** Prints the leases; the exit code. */
 export async function listLeases(options: { config: string; json?: true }): Promise<number> {
@@ -34,19 +35,11 @@ export async function listLeases(options: { config: string; json?: true }): Prom
   return 0;
 }
 
-const stateOf = ({ state, validUntil }: Lease, now: number): Lease["state"] | "expired" =>
-  validUntil <= now && state !== "released" ? "expired" : state;
-
 function endsIn({ state, since, validUntil }: Lease, now: number): string {
   const left = validUntil - now;
   if (state === "released" || left <= 0) return "-";
   if (validUntil - since >= FOR_EVER_SECONDS) return "never";
-  const units = [Math.floor(left / 86400), Math.floor(left / 3600) % 24, Math.floor(left / 60) % 60, left % 60];
-  const first = units.findIndex((count) => count > 0);
-  return units
-    .map((count, index) => `${count}${"dhms"[index]}`)
-    .slice(first, first + 2)
-    .join(" ");
+  return formatDuration(left);
 }
 
 /** An address, or a delegated prefix, as leases are listed. */
@@ -74,7 +67,7 @@ export async function releaseLease(text: string, file: string): Promise<number> 
       await registry.close();
     }
   } catch (error) {
-    failure = error instanceof StoreInUseError ? await releaseByApi(address, appliance.console) : (error as Error).message;
+    failure = error instanceof StoreInUseError ? await releaseByApi(address, appliance) : (error as Error).message;
   }
   if (failure === null) console.log(`${address} is released`);
   else console.error(`netboot6: ${failure}`);
@@ -82,15 +75,13 @@ export async function releaseLease(text: string, file: string): Promise<number> 
 }
 
 /** The running appliance owns its leases. Null, or why not. */
-async function releaseByApi(address: string, config: ConsoleConfig | null): Promise<string | null> {
-  if (!config) return "the appliance runs without a console, through which it would be told: stop it first, or turn the console on";
-  const url = `http://[${config.host === "::" ? "::1" : config.host}]:${config.port}/api/v1/leases/${encodeURIComponent(address)}`;
+async function releaseByApi(address: string, appliance: Appliance): Promise<string | null> {
+  if (!appliance.console)
+    return "the appliance runs without a console, through which it would be told: stop it first, or turn the console on";
   try {
-    const headers = config.token === null ? {} : { authorization: `Bearer ${config.token}` };
-    const response = await fetch(url, { method: "DELETE", headers, signal: AbortSignal.timeout(API_DEADLINE_MS) });
-    return response.ok ? null : ((await response.json()) as { detail: string }).detail;
+    await new ApiClient(appliance).change("DELETE", `/leases/${encodeURIComponent(address)}`);
+    return null;
   } catch (error) {
-    const { cause, message } = error as Error;
-    return `the appliance runs, but its console does not answer (${url}): ${(cause as Error | undefined)?.message ?? message}`;
+    return (error as Error).message;
   }
 }

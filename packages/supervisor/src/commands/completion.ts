@@ -1,0 +1,66 @@
+/** Completion scripts for shells, made from the command's own tree. */
+import type { Command } from "commander";
+
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+interface Place {
+  /** The words that lead there, e.g. `leases release`. */
+  readonly path: string;
+  /** Words that may follow, and what they mean. */
+  readonly words: readonly (readonly [word: string, meaning: string])[];
+}
+
+export const completion = (program: Command, shell: (typeof SHELLS)[number]): string =>
+  shell === "fish"
+    ? fish(program)
+    : shell === "zsh"
+      ? `#compdef ${program.name()}\nautoload -U +X bashcompinit && bashcompinit\n${bash(program)}`
+      : bash(program);
+
+function placesOf(command: Command, path = ""): Place[] {
+  const words: [string, string][] = [
+    ...command.commands.map((each): [string, string] => [each.name(), each.description()]),
+    ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices.map((choice): [string, string] => [choice, ""])),
+    ...command.options.flatMap(({ long, description }): [string, string][] => (long ? [[long, description]] : [])),
+  ];
+  return [{ path, words }, ...command.commands.flatMap((each) => placesOf(each, path === "" ? each.name() : `${path} ${each.name()}`))];
+}
+
+function bash(program: Command): string {
+  const name = program.name();
+  const places = placesOf(program);
+  const known = places.filter(({ path }) => path !== "").map(({ path }) => `"${path}"`);
+  const lines = places.map(({ path, words }) => `    "${path}") words="${words.map(([word]) => word).join(" ")}" ;;`);
+  return `_${name}() {
+  local here="" next word words=""
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    next="\${here:+$here }$word"
+    case "$next" in ${known.join("|")}) here=$next ;; esac
+  done
+  case "$here" in
+${lines.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _${name} ${name}`;
+}
+
+function fish(program: Command): string {
+  const name = program.name();
+  const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  return placesOf(program)
+    .flatMap(({ path, words }) => {
+      const seen =
+        path === ""
+          ? "__fish_use_subcommand"
+          : path
+              .split(" ")
+              .map((word) => `__fish_seen_subcommand_from ${word}`)
+              .join("; and ");
+      return words.map(([word, meaning]) => {
+        const what = word.startsWith("--") ? `-l ${word.slice(2)}` : `-a ${word}`;
+        return `complete -c ${name} -n ${quoted(seen)} ${what}${meaning === "" ? "" : ` -d ${quoted(meaning)}`}`;
+      });
+    })
+    .join("\n");
+}

@@ -1,0 +1,162 @@
+/** The API, the metrics and the command line of a running appliance: all read one stream, so their numbers agree. */
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { bootAssets, INSTALLER, makeVlan, startAppliance } from "./setup.ts";
+
+const MACHINES = 20;
+const NAMES = Array.from({ length: MACHINES }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
+const mac = (i: number): string => `52:54:00:0d:00:${(i + 1).toString(16).padStart(2, "0")}`;
+const uuid = (i: number): string => `11223344-5566-7788-99aa-bbccddef00${(i + 1).toString(16).padStart(2, "0")}`;
+
+interface Said {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const command = (vlan: ProvisioningVlan, { file }: Appliance, ...args: string[]): Promise<Said> =>
+  vlan.server.exec([NETBOOT6, ...args, "--config", file]);
+
+/** The sum of the series of that name, and with those labels. */
+const sum = (metrics: string, series: string): number =>
+  metrics
+    .split("\n")
+    .filter((line) => line.startsWith(series) && /^[ {,}]/.test(line.slice(series.length)))
+    .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
+
+test("a rack of 20: timelines, API, metrics, command line and log tell the same numbers", async (t) => {
+  const root = await bootAssets();
+  const vlan = makeVlan(t);
+  const machines = NAMES.map((name, i) => `  - { name: ${name}, mac: "${mac(i)}" }\n`).join("");
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks: [{ interface: prov0 }]
+http: { root: ${root} }
+log: { level: debug }
+console: { token: a-long-random-word }
+${INSTALLER}machines:
+${machines}`,
+  });
+  const rack = new SimulatedRack(vlan, { machines: NAMES.map((name, i) => ({ name, mac: mac(i), uuid: uuid(i) })), spread: 2 });
+  assert.equal(await rack.exit, 0, rack.failures.join());
+  // Workers tell what they did in batches.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+
+  const logged = (event: string) => appliance.lines.filter((line) => line.event === event);
+  const curl = async (path: string): Promise<string> =>
+    (await vlan.server.exec(["curl", "-sS", "--fail-with-body", `http://[::1]:8067${path}`])).stdout;
+  const metrics = await curl("/metrics");
+  type Listed = { id: string; stage: string | null; addresses: string[]; network: string; lastSeen: number }[];
+  const api = await appliance.get<Listed>("/machines");
+  const listed = await command(vlan, appliance, "machines", "--json");
+  const leases = await appliance.get<{ machine: string; state: string }[]>("/leases");
+
+  const done = api.filter(({ stage }) => stage === "done");
+  assert.deepEqual(done.map(({ id }) => id).toSorted(), NAMES);
+  assert.equal(logged("machine.done").length, MACHINES);
+  assert.equal(sum(metrics, 'netboot6_machines{stage="done"'), MACHINES);
+  assert.equal(sum(metrics, "netboot6_installations_done_total"), MACHINES);
+  assert.equal(sum(metrics, "netboot6_boot_seconds_count"), MACHINES);
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.deepEqual(
+    (JSON.parse(listed.stdout) as Listed).map(({ id, stage }) => `${id} ${stage}`),
+    NAMES.map((id) => `${id} done`),
+  );
+  for (const id of NAMES) {
+    const { boots } = await appliance.get<{ boots: { stages: { name: string; failed: string | null }[] }[] }>(`/machines/${id}/timeline`);
+    assert.equal(boots.length, 1, id);
+    assert.equal(boots[0]?.stages.at(-1)?.name, "done", id);
+  }
+
+  const answers = logged("dhcpv6.answered");
+  assert.ok(answers.length >= 4 * MACHINES);
+  assert.equal(sum(metrics, "netboot6_dhcpv6_messages_total"), answers.length);
+  const requests = answers.filter((line) => line.message === "Request").length;
+  assert.equal(sum(metrics, 'netboot6_dhcpv6_messages_total{message="Request"'), requests);
+  const transfers = logged("http.finished");
+  assert.equal(sum(metrics, "netboot6_http_requests_total"), transfers.length);
+  const bytes = transfers.reduce((total, line) => total + Number(line.sent), 0);
+  assert.ok(bytes > MACHINES * 10_000_000, "kernels and initrds");
+  assert.equal(sum(metrics, "netboot6_http_sent_bytes_total"), bytes);
+  const dns = logged("dns.answered").length + logged("dns.counted").reduce((total, line) => total + Number(line.count), 0);
+  assert.equal(sum(metrics, "netboot6_dns_answers_total"), dns);
+
+  assert.equal(sum(metrics, "netboot6_leases"), leases.length);
+  const bound = leases.filter(({ state }) => state === "bound");
+  assert.equal(sum(metrics, 'netboot6_leases{network="prov0",state="bound"'), bound.length);
+  const networks = await appliance.get<{ leases: number }[]>("/networks");
+  assert.equal(networks[0]?.leases, bound.length);
+  const told = JSON.parse((await command(vlan, appliance, "leases", "--json")).stdout) as { state: string }[];
+  assert.equal(told.filter(({ state }) => state === "bound").length, bound.length);
+
+  const status = await command(vlan, appliance, "status");
+  assert.equal(status.code, 0, status.stdout + status.stderr);
+  assert.match(status.stdout, /machines {2}20: 20 done/);
+  assert.match(await curl("/readyz"), /"ready":true/);
+
+  await t.test("an operator's changes go through the command, with the token of the configuration", async () => {
+    const again = await command(vlan, appliance, "machine", "node-03", "boot-again");
+    assert.equal(again.code, 0, again.stderr);
+    await appliance.waitFor((line) => line.event === "operator.acted" && line.machine === "node-03", 5);
+    assert.equal((await appliance.get<{ boot: { stage: string } }>("/machines/node-03")).boot.stage, "new");
+    const refused = await command(vlan, appliance, "machine", "node-03", "profile", "debian-13");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /no profile is called debian-13; there are: debian-12/);
+    const configured = await command(vlan, appliance, "machine", "node-03", "forget");
+    assert.match(configured.stderr, /the configuration names node-03/);
+    const unknown = await command(vlan, appliance, "machine", "node-99");
+    assert.deepEqual([unknown.code, unknown.stderr], [1, "netboot6: no machine is called node-99\n"]);
+    const write = [
+      "curl",
+      "-sS",
+      "-o",
+      "/dev/null",
+      "-w",
+      "%{http_code}",
+      "-X",
+      "POST",
+      "http://[::1]:8067/api/v1/machines/node-03/boot-again",
+    ];
+    assert.equal((await vlan.server.exec(write)).stdout, "401", "the same without the token");
+  });
+
+  await t.test("events resume where a reader left off", async () => {
+    const follow = async (...headers: string[]): Promise<string> =>
+      (await vlan.server.exec(["curl", "-sN", "--max-time", "1", ...headers, "http://[::1]:8067/api/v1/events?last=3"])).stdout;
+    const ids = (stream: string): string[] => [...stream.matchAll(/^id: (\S+)/gm)].map(([, id]) => id as string);
+    const [first, ...others] = ids(await follow());
+    assert.equal(others.length, 2);
+    assert.deepEqual(ids(await follow("-H", `last-event-id: ${first}`)).slice(0, 2), others);
+  });
+});
+
+test("a machine that stands still: exit code 1, its verdict in words; no appliance: exit code 2", async (t) => {
+  const vlan = makeVlan(t);
+  const root = join(vlan.dir, "boot-assets");
+  mkdirSync(join(root, "ipxe/x86_64"), { recursive: true });
+  writeFileSync(join(root, "ipxe/x86_64/ipxe.efi"), "MZ");
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks: [{ interface: prov0 }]
+profiles: { linux: { kernel: none/linux } }
+machines: [{ name: node-01, mac: "${mac(0)}" }]
+`,
+  });
+  const rack = new SimulatedRack(vlan, { machines: [{ name: "node-01", mac: mac(0), uuid: uuid(0) }] });
+  await appliance.waitFor((line) => line.event === "machine.stuck" && line.machine === "node-01", 30);
+  await rack.stop();
+  const verdict = /none\/linux.*no such file/;
+  for (const args of [["status"], ["machines", "--stuck"], ["machine", "node-01"]]) {
+    const said = await command(vlan, appliance, ...args);
+    assert.equal(said.code, 1, `${args}: ${said.stdout}${said.stderr}`);
+    assert.match(said.stdout, verdict, args.join(" "));
+  }
+  const { missing } = await appliance.get<{ missing: { key: string }[] }>("/assets");
+  assert.ok(missing.some(({ key }) => key === "profiles.linux.kernel"));
+  assert.equal((await command(vlan, appliance, "machines", "--stage", "nonsense")).code, 2);
+  await appliance.stop();
+  const nobody = await command(vlan, appliance, "machines");
+  assert.equal(nobody.code, 2);
+  assert.match(nobody.stderr, /does not answer at http:\/\/\[::1\]:8067.*netboot6 run/);
+});
