@@ -74,6 +74,17 @@ test("a machine is found by its MAC too", async () => {
   assert.equal(((await get(console, `/machines/${encodeURIComponent(MAC)}`)) as MachineView).id, ID);
 });
 
+test("a machine's address is the one that it was heard from last, though its lease is released; else its lease", async () => {
+  const console = await testConsole();
+  const address = async (): Promise<unknown> => ((await get(console, `/machines/${ID}`)) as MachineView).address;
+  assert.equal(await address(), ADDRESS);
+  await console.registry.releaseLease(ADDRESS);
+  assert.equal(await address(), null);
+  console.bus.emit({ type: "http.started", id: 9, path: "/x", size: 1, userAgent: "", client: "2001:db8:0:1::5", machine: ID });
+  boot(console.bus); // from link-local
+  assert.equal(await address(), "2001:db8:0:1::5");
+});
+
 test("leases come by address, with their state of now, and by network, machine and state", async () => {
   const console = await testConsole();
   const found = async (query = ""): Promise<string[]> =>
@@ -90,6 +101,8 @@ test("an operator's changes hold, and are told in the stream and in the machine'
   const url = `/api/v1/machines/${ID}`;
   const chosen = await console.app.inject({ method: "PUT", url: `${url}/profile`, headers: WRITES, payload: { profile: "rescue" } });
   assert.equal(chosen.json().boots.profile, "rescue");
+  const back = await console.app.inject({ method: "PUT", url: `${url}/profile`, headers: WRITES, payload: { profile: null } });
+  assert.equal(back.json().profile, null);
   const again = await console.app.inject({ method: "POST", url: `${url}/boot-again`, headers: WRITES });
   assert.equal(again.statusCode, 200);
   const { boots } = (await get(console, `/machines/${ID}/timeline`)) as z.infer<typeof timelineView>;
@@ -98,7 +111,11 @@ test("an operator's changes hold, and are told in the stream and in the machine'
       .at(-1)
       ?.entries.filter(({ type }) => type === "operator.acted")
       .map(({ text }) => text),
-    ["an operator chose profile rescue for it", "an operator let it boot its profile again"],
+    [
+      "an operator chose profile rescue for it",
+      "an operator let its profile follow from the configuration again",
+      "an operator let it boot its profile again",
+    ],
   );
   const released = await console.app.inject({ method: "DELETE", url: `/api/v1/leases/${encodeURIComponent(ADDRESS)}`, headers: WRITES });
   assert.equal(released.statusCode, 204);
@@ -135,6 +152,9 @@ test("what is wrong is told as problem+json, with the status that fits", async (
     [415, put("profile=rescue", { "content-type": "text/plain" })],
     [415, put("profile=rescue", { "content-type": "application/x-www-form-urlencoded" })],
     [422, put({ profile: "resque" }, json)],
+    [422, put({ profile: "" }, json)],
+    [400, put({ profile: 1 }, json)],
+    [400, { url: "/api/v1/events?last=many" }],
     [413, put({ profile: "x".repeat(100_000) }, json)],
     [503, { url: "/readyz" }],
   ];

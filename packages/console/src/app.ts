@@ -18,8 +18,8 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
     logger: false,
     forceCloseConnections: true,
     bodyLimit: MAX_BODY_BYTES,
-    // What a schema does not know is told, not ignored.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: "array" } },
+    // What a schema does not know is told, not ignored; null is no empty text.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   });
   app.removeContentTypeParser("text/plain");
   // The schemas describe; the types behind them are checked when this is compiled.

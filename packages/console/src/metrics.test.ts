@@ -97,4 +97,7 @@ test("machines that stand still are counted by the rule of their verdict, until 
   assert.equal(value(text, 'netboot6_machines_stuck{rule="kernel-missing"}'), undefined);
   assert.equal(value(text, 'netboot6_machines_stuck{rule="initrd-missing"}'), undefined);
   assert.equal(value(text, 'netboot6_machines_stuck_total{rule="initrd-missing"}'), 1);
+  console.bus.emit({ type: "machine.stuck", rule: "kernel-missing", text: "t", mend: "m", machine });
+  console.registry.machines.forget(machine);
+  assert.doesNotMatch(await scrape(console), /^netboot6_machines_stuck\{/m, "it was forgotten");
 });

@@ -67,13 +67,6 @@ export class Metrics {
     };
     this.#http = transfers("http");
     this.#tftp = transfers("tftp");
-    const stuck = this.#gauge("machines_stuck", "Machines that stand still, by the rule of their verdict", ["rule"]);
-    Object.assign(stuck, {
-      collect: () => {
-        stuck.reset();
-        for (const rule of this.#stuck.values()) stuck.inc({ rule });
-      },
-    });
     this.#gauge("build_info", "Always 1", ["version", "node"]).set({ version: VERSION, node: process.version }, 1);
   }
 
@@ -166,6 +159,7 @@ export class Metrics {
       collectDefaultMetrics({ register: this.#registry });
     }
     this.#countMachines(stock);
+    this.#countStuck(stock);
     this.#countLeases(stock);
     return this.#registry.metrics();
   }
@@ -173,12 +167,21 @@ export class Metrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
   readonly #machines = this.#gauge("machines", "Machines by the stage that their newest boot has come to", ["stage"]);
+  readonly #standing = this.#gauge("machines_stuck", "Machines that stand still, by the rule of their verdict", ["rule"]);
   readonly #leases = this.#gauge("leases", "Addresses and prefixes that were leased, by network and state", ["network", "state"]);
 
   #countMachines({ machines }: Stock): void {
     for (const { name } of STAGES) this.#machines.set({ stage: name }, 0);
     this.#machines.set({ stage: "none" }, 0);
     for (const { id } of machines.all()) this.#machines.inc({ stage: this.#timelines.stage(id) ?? "none" });
+  }
+
+  #countStuck({ machines }: Stock): void {
+    this.#standing.reset();
+    for (const [machine, rule] of this.#stuck) {
+      if (machines.byId(machine)) this.#standing.inc({ rule });
+      else this.#stuck.delete(machine); // forgotten
+    }
   }
 
   #countLeases({ leases, networks }: Stock): void {

@@ -1,6 +1,6 @@
 /** What the console keeps of the stream beside timelines: readers, bounded in memory. */
-import type { Address } from "@netboot6/codec";
-import type { BootEvent, ServiceName, Timelines } from "@netboot6/events";
+import { type Address, isLinkLocal } from "@netboot6/codec";
+import type { Asker, BootEvent, ServiceName, Timelines } from "@netboot6/events";
 import { Metrics } from "./metrics.ts";
 import { EventRing } from "./ring.ts";
 
@@ -11,6 +11,8 @@ export interface Seen {
   /** Unix milliseconds. */
   readonly at: number;
   readonly network: string | null;
+  /** The address that it spoke from, other than a link-local one; null while there was none. */
+  readonly address: Address | null;
 }
 
 export interface ServiceState {
@@ -91,15 +93,16 @@ export class Readings {
     return { ready: this.#expected.length > 0 && services.every(({ ready }) => ready), services };
   }
 
-  #see(machine: string, { at, network }: BootEvent & { readonly network?: string }): void {
+  #see(machine: string, { at, network, client }: { readonly at: number } & Asker): void {
     const before = this.#seen.get(machine);
+    const address = client === undefined || isLinkLocal(client) ? (before?.address ?? null) : client;
     this.#seen.delete(machine);
-    this.#seen.set(machine, { at, network: network ?? before?.network ?? null });
+    this.#seen.set(machine, { at, network: network ?? before?.network ?? null, address });
     if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.keys().next().value as string);
   }
 
   #hear(event: Rival): void {
-    const key = `${event.interface} ${event.router as Address}`;
+    const key = `${event.interface} ${event.router}`;
     this.#rivals.delete(key);
     if (event.state === "silent") return;
     this.#rivals.set(key, event);

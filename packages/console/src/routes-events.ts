@@ -14,9 +14,16 @@ const MAX_FOLLOWERS = 64;
 const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
 const filter = z.strictObject({
   machine: z.string().max(256).optional().describe("Of this machine alone"),
-  type: z.array(z.string().max(64)).max(32).optional().describe("Of these types; dhcpv6 is all that begin with it"),
+  type: z
+    .union([z.string().max(64), z.array(z.string().max(64)).max(32)])
+    .optional()
+    .describe("Of this type, or of these; dhcpv6 is all that begin with it"),
   level: z.enum(LEVELS).optional().describe("As loud as this in the log, or louder"),
-  last: z.coerce.number().int().min(0).max(5000).optional().describe("So many of those that were, first"),
+  last: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .optional()
+    .describe("So many of those that were, first"),
 });
 type Filter = z.infer<typeof filter>;
 
@@ -67,8 +74,9 @@ export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): v
 /** Null where some of them are gone. */
 function missedSince(id: string | string[] | undefined, run: string, ring: Context["readings"]["ring"], query: Filter): BootEvent[] | null {
   if (typeof id !== "string" || id === "") {
-    const wanted = query.last ? ring.all().filter((event) => isWanted(event, query)) : [];
-    return query.last ? wanted.slice(-query.last) : [];
+    const last = Number(query.last ?? 0);
+    const wanted = last > 0 ? ring.all().filter((event) => isWanted(event, query)) : [];
+    return wanted.slice(-last);
   }
   const [of, seq] = id.split("-");
   return of === run && /^\d{1,15}$/.test(seq ?? "") ? ring.after(Number(seq)) : null;
@@ -76,7 +84,8 @@ function missedSince(id: string | string[] | undefined, run: string, ring: Conte
 
 function isWanted(event: BootEvent, { machine, type, level }: Filter): boolean {
   if (machine !== undefined && !("machine" in event && event.machine === machine)) return false;
-  if (type !== undefined && !type.some((each) => event.type === each || event.type.startsWith(`${each}.`))) return false;
+  const types = typeof type === "string" ? [type] : type;
+  if (types !== undefined && !types.some((each) => event.type === each || event.type.startsWith(`${each}.`))) return false;
   if (level === undefined) return true;
   const own = levelOf(event);
   return own !== null && LEVELS.indexOf(own) >= LEVELS.indexOf(level);

@@ -111,6 +111,7 @@ function viewOf(machine: Machine, { registry, timelines, readings }: Context): M
     uuid,
     duids,
     ports,
+    address: seen?.address ?? leases.at(-1)?.address ?? null,
     addresses: leases.map(({ address }) => address),
     network,
     profile,
@@ -132,5 +133,7 @@ function fits(machine: MachineView, { network, stage, verdict, search }: Filter)
   if (verdict !== undefined && verdict !== "any" && verdict !== "none" && machine.verdict?.rule !== verdict) return false;
   if (search === undefined) return true;
   const part = search.toLowerCase();
-  return [machine.id, machine.uuid ?? "", ...machine.macs, ...machine.addresses].some((each) => each.toLowerCase().includes(part));
+  return [machine.id, machine.uuid ?? "", machine.address ?? "", ...machine.macs, ...machine.addresses].some((each) =>
+    each.toLowerCase().includes(part),
+  );
 }

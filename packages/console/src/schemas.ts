@@ -28,6 +28,7 @@ export const machineView = z.strictObject({
   uuid: text.nullable(),
   duids: addresses,
   ports: z.array(port).readonly().describe("The relays' ports it was seen at, the newest last"),
+  address: text.nullable().describe("What it was heard from last, leased or formed by itself; else what it is leased"),
   addresses: addresses.describe("What it is leased now; a prefix has its length"),
   network: text.nullable(),
   profile: text.nullable().describe("What an operator chose for it; null: nothing"),

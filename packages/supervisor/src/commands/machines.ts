@@ -32,7 +32,7 @@ export function machineTable(machines: readonly MachineView[], width?: number): 
     machine.id,
     stageWord(machine),
     machine.boots.profile,
-    machine.addresses[0] ?? "-",
+    machine.address ?? "-",
     ago(machine.lastSeen),
     machine.verdict === null ? "" : machine.verdict.text,
   ]);
@@ -77,7 +77,8 @@ function print(machine: MachineView, { boots }: TimelineView): void {
   row("profile", `${machine.boots.profile} (${machine.boots.why})`);
   row("state", machine.boot.stage);
   if (machine.network !== null) row("network", machine.network);
-  row("addresses", machine.addresses.join(", ") || "-");
+  row("address", machine.address ?? "-");
+  row("leases", machine.addresses.join(", ") || "-");
   row("MAC", machine.macs.join(", ") || "-");
   if (machine.uuid !== null) row("UUID", machine.uuid);
   row("heard", ago(machine.lastSeen));
