@@ -14,7 +14,7 @@ export const completion = (program: Command, shell: (typeof SHELLS)[number]): st
   shell === "fish"
     ? fish(program)
     : shell === "zsh"
-      ? `#compdef ${program.name()}\nautoload -U +X bashcompinit && bashcompinit\n${bash(program)}`
+      ? `autoload -U +X compinit bashcompinit && compinit -u && bashcompinit\n${bash(program)}`
       : bash(program);
 
 function placesOf(command: Command, path = ""): Place[] {
