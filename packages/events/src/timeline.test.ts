@@ -152,3 +152,19 @@ test("three boots within five minutes that end at the same stage are a loop for 
   const slow = [...kernel, ...Array(120).fill({ type: "machine.learned", what: "", client })];
   assert.equal(loop([slow, slow, slow, again]), null);
 });
+
+test("a machine that is forgotten has no timeline, and none is left of it on disk", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT) emit({ ...event });
+  const [stored] = timelines.takeUnstored(10);
+  timelines.forget("node-01");
+  assert.equal(timelines.get("node-01", 0), undefined);
+  assert.deepEqual(timelines.takeUnstored(10), [[stored?.[0], null]]);
+});
+
+test("a script that is asked for again while a machine waits took as long as the first time", () => {
+  const { timelines, emit } = stream();
+  for (const event of [...BOOT.slice(0, 7), ...Array(5).fill(rendered("/boot.ipxe"))]) emit({ ...event });
+  const script = timelines.get("node-01", 0)?.boots[0]?.stages.at(-1);
+  assert.deepEqual([script?.name, script?.endedAt], ["script", script?.startedAt]);
+});

@@ -99,6 +99,13 @@ export class Timelines {
     }
   }
 
+  /** As if the machine had never been met. */
+  forget(machine: string): void {
+    for (const boot of this.#machines.get(machine) ?? []) this.#forget(machine, boot);
+    this.#machines.delete(machine);
+    this.#told.delete(machine);
+  }
+
   /** Boots that are to be stored under their keys, null: deleted; at most so many, those that changed first. */
   takeUnstored(most: number): [key: string, boot: StoredBoot | null][] {
     const taken: [string, StoredBoot | null][] = [];
@@ -319,14 +326,15 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
       stage.size = event.size;
       const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";
       stage.failed = !good;
-      if (good) stage.endedAt = event.at;
+      // A script is asked for again by a machine that waits; of several initrds the last one ends the stage.
+      if (good && (stage.endedAt === null || name !== "script")) stage.endedAt = event.at;
       break;
     }
     case "dhcpv6.answered":
       stage.attempts++;
-      if (event.answer === "Reply") stage.endedAt = event.at;
+      if (event.answer === "Reply") stage.endedAt ??= event.at;
       break;
     default:
-      stage.endedAt = event.at;
+      stage.endedAt ??= event.at;
   }
 }

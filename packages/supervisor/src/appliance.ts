@@ -57,6 +57,7 @@ export class RunningAppliance {
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
     this.timelines.restore(registry.boots);
+    registry.forgetBoots = (machine) => this.timelines.forget(machine);
     registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
     this.bus.subscribe(this.timelines.read);
     this.bus.subscribe(this.relays.read);

@@ -23,6 +23,8 @@ export class Registry {
   readonly setAside: string | null;
   /** Why a machine is stopped as it boots again and again, of its boots since (Unix milliseconds); null where it is not. */
   loopOf: (machine: string, since: number) => string | null = () => null;
+  /** Is told of each machine that is forgotten. */
+  forgetBoots: (machine: string) => void = () => {};
   /** When an operator let a machine boot again. */
   readonly #letGo = new Map<string, number>();
   readonly #store: Store;
@@ -135,6 +137,7 @@ export class Registry {
     const bound = this.leases.ofMachine(id).filter(({ state }) => state === "bound");
     await this.storeLeases(bound.map((lease) => this.leases.release(lease)));
     this.machines.forget(id);
+    this.forgetBoots(id);
     await this.#store.commit([forgottenChange(id)]);
     return "forgotten";
   }
