@@ -3,6 +3,7 @@ import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyInstance } from "fastify";
 import { refusal } from "./guard.ts";
+import { isPage, pageRoutes } from "./page.ts";
 import { problem } from "./problem.ts";
 import { applianceRoutes, leaseRoutes, status } from "./routes-appliance.ts";
 import { eventRoutes } from "./routes-events.ts";
@@ -47,12 +48,12 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
       },
     },
   });
-  app.addHook("onRequest", async ({ method, headers }, reply) => {
+  app.addHook("onRequest", async ({ method, headers, url }, reply) => {
     const { host, authorization, origin, "sec-fetch-site": site } = headers;
     const { console } = settings();
     const refused = refusal(
       { method, host, authorization, origin, site: typeof site === "string" ? site : undefined },
-      { token: console.token, loopback: console.host === "::1" },
+      { token: isPage(url) ? null : console.token, loopback: console.host === "::1" },
     );
     return refused ? problem(reply, refused.status, refused.title, refused.detail) : undefined;
   });
@@ -78,6 +79,7 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
     },
     { prefix: "/api/v1" },
   );
+  await app.register(pageRoutes);
   app.get("/healthz", { schema: { hide: true } }, async () => ({ status: "ok" }));
   app.get("/readyz", { schema: { hide: true } }, async (_request, reply) => {
     const now = status(context);
