@@ -24,7 +24,7 @@ export interface Watched {
 }
 
 /** A page at the console; `wrongs` stays empty where all is well. */
-export async function openConsole(browser: Browser, options: BrowserContextOptions = {}, path = "/"): Promise<Watched> {
+export async function openConsole(browser: Browser, options: BrowserContextOptions = {}, path = "/", at = CONSOLE): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -35,8 +35,8 @@ export async function openConsole(browser: Browser, options: BrowserContextOptio
       wrongs.push(`${message.type()}: ${message.text()} ${message.location().url}`);
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(`${CONSOLE}/`)) wrongs.push(`request to ${request.url()}`);
+    if (!request.url().startsWith(`${at}/`)) wrongs.push(`request to ${request.url()}`);
   });
-  await page.goto(`${CONSOLE}${path}`);
+  await page.goto(`${at}${path}`);
   return { page, wrongs };
 }

@@ -28,7 +28,7 @@ async function shot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
 }
 
-async function configure(vlan: ProvisioningVlan, token: string | null): Promise<string> {
+async function configure(vlan: ProvisioningVlan, token: string | null, listen = "[::1]:8067"): Promise<string> {
   const root = join(vlan.dir, "boot-assets");
   const programs = await bootAssets();
   for (const dir of ["ipxe/x86_64", "debian-12", "preseed"]) mkdirSync(join(root, dir), { recursive: true });
@@ -39,7 +39,7 @@ async function configure(vlan: ProvisioningVlan, token: string | null): Promise<
   return `site: rack-lab
 networks: [{ name: provisioning, interface: prov0 }]
 dns: { upstreams: ["2001:db8:0:1::53"] }
-${token === null ? "" : `console: { token: "${token}" }`}
+${token === null ? "" : `console: { listen: "${listen}", token: "${token}" }`}
 profiles:
   debian-12: { kernel: debian-12/linux, initrd: [debian-12/initrd.gz], cmdline: "auto=true preseed/url={{ http }}/preseed/rack.cfg" }
   debian-13: { kernel: debian-13/linux, initrd: [debian-13/initrd.gz] }
@@ -71,6 +71,7 @@ const bootAll = (vlan: ProvisioningVlan): SimulatedRack => new SimulatedRack(vla
 test("the console: a rack boots, one machine stands still, an operator acts", { timeout: 180_000 }, async (t: TestContext) => {
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, { configuration: await configure(vlan, TOKEN) });
+  let again = appliance;
   const browser = await startBrowser(t, vlan);
   const { page, wrongs } = await openConsole(browser, { colorScheme: "light" });
   const tile = (name: string) => page.locator(".tile", { hasText: name });
@@ -100,7 +101,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
       assert.match(await text(page, ".verdicts li"), /node-07[\s\S]*\/debian-13\/linux[\s\S]*no such file under boot-assets/);
       assert.equal(await still.count(), 1);
       assert.match((await tile(FAULTY.name).getAttribute("aria-label")) ?? "", /stands still/);
-      },
+    },
   );
 
   await t.test("with the keyboard alone: / searches by MAC, Enter opens the machine, Tab and arrows reach the tiles", async () => {
@@ -257,7 +258,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     await appliance.stop();
     await page.locator(".stream.broken").waitFor();
     assert.match(await text(page, ".error"), /does not answer/);
-    await startAppliance(t, vlan, { configuration: await configure(vlan, null), name: "again" });
+    again = await startAppliance(t, vlan, { configuration: await configure(vlan, null), name: "again" });
     await page.locator(".stream.live").waitFor();
     await page.locator(".error").waitFor({ state: "detached" });
   });
@@ -267,4 +268,24 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     await page.locator("code", { hasText: "console: { token" }).waitFor();
     assert.ok(await page.getByRole("button", { name: "Boot again" }).isDisabled());
   });
+
+  await t.test(
+    "off loopback the page comes without the token, and asks for it before it shows anything; a wrong one is asked for again",
+    async () => {
+      const listen = `[${vlan.address}]:8067`;
+      writeFileSync(again.file, await configure(vlan, TOKEN, listen));
+      again.signal("SIGHUP");
+      await again.waitFor((line) => line.event === "appliance.reloaded", 10);
+      const { page: far } = await openConsole(browser, {}, "/", `http://${listen}`);
+      const answered = far.waitForResponse((response) => response.request().headers().authorization === "Bearer wrong");
+      await far.locator("#token").fill("wrong");
+      await far.keyboard.press("Enter");
+      assert.equal((await answered).status(), 401);
+      assert.equal(await far.locator(".tile").count(), 0);
+      await far.locator("#token:focus").fill(TOKEN);
+      await far.keyboard.press("Enter");
+      await far.locator(".tile").first().waitFor();
+      await far.locator(".stream.live").waitFor();
+    },
+  );
 });
