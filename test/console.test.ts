@@ -281,6 +281,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
       await far.locator("#token").fill("wrong");
       await far.keyboard.press("Enter");
       assert.equal((await answered).status(), 401);
+      await far.locator("dialog .error", { hasText: "not taken" }).waitFor();
       assert.equal(await far.locator(".tile").count(), 0);
       await far.locator("#token:focus").fill(TOKEN);
       await far.keyboard.press("Enter");

@@ -1,7 +1,7 @@
 /** The appliance's API, as this page uses it. */
 const TOKEN = "netboot6.token";
 
-const token = () => sessionStorage.getItem(TOKEN);
+export const token = () => sessionStorage.getItem(TOKEN);
 /** Kept in this tab alone, until it is closed. */
 export const keepToken = (text) => sessionStorage.setItem(TOKEN, text);
 export const dropToken = () => sessionStorage.removeItem(TOKEN);

@@ -32,6 +32,7 @@ function AskToken() {
   };
   return html`<${Dialog} title="The console asks for its token" onSubmit=${submit}>
     <p>It is <code>console.token</code> in <code>appliance.yaml</code>. This browser tab keeps it until it is closed.</p>
+    ${state.wrongToken && html`<p class="error" role="alert">That one was not taken.</p>`}
     <p><label for="token">Token</label> <input id="token" type="password" autocomplete="off" required autofocus /></p>
     <div class="buttons"><button type="submit" class="primary">Go on</button></div>
   <//>`;

@@ -1,6 +1,7 @@
 /** The networks, their relays, and other routers on them. */
+import { get } from "./api.js";
 import { html } from "./htm-preact.js";
-import { Empty, Table } from "./parts.js";
+import { Empty, Table, useLoaded } from "./parts.js";
 import { state } from "./store.js";
 import { clock, duration } from "./words.js";
 
@@ -30,10 +31,16 @@ const Routers = ({ routers }) => html`<h3>Other routers</h3>
     </div>`,
   )}`;
 
-export const Networks = () => html`
+/** Relays are counted on without an event that names a machine. */
+const EVERY_MS = 5_000;
+
+export function Networks() {
+  const { value } = useLoaded(() => get("/networks"), EVERY_MS);
+  const networks = value ?? state.networks;
+  return html`
   <h1>Networks</h1>
-  ${state.networks.length === 0 && html`<${Empty}>No network is ready: the appliance waits for ${state.status?.waiting ?? "its interfaces"}.<//>`}
-  ${state.networks.map(
+  ${networks.length === 0 && html`<${Empty}>No network is ready: the appliance waits for ${state.status?.waiting ?? "its interfaces"}.<//>`}
+  ${networks.map(
     ({ name, prefix, address, interface: link, relayed, relays, routers, leases }) => html`<section key=${name}>
       <h2>${name} <span class="prefix">${prefix}</span></h2>
       <dl class="wide">
@@ -47,3 +54,4 @@ export const Networks = () => html`
     </section>`,
   )}
 `;
+}

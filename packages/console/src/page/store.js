@@ -1,5 +1,5 @@
 /** What the page knows; it changes with the stream of events, and the appliance stays the judge of stages and verdicts. */
-import { dropToken, follow, get } from "./api.js";
+import { dropToken, follow, get, token } from "./api.js";
 
 export const state = {
   /** By id, in the appliance's order; null until they are known. */
@@ -15,6 +15,8 @@ export const state = {
   error: null,
   /** The token is asked for. */
   locked: false,
+  /** The one that was given was not taken. */
+  wrongToken: false,
 };
 
 const FLUSH_MS = 250;
@@ -108,6 +110,7 @@ function refuse(error) {
 
 /** Asks for the token. */
 export function lock() {
+  state.wrongToken = token() !== null;
   dropToken();
   state.locked = true;
   changed();
