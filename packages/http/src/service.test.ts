@@ -54,6 +54,7 @@ test("a report is taken in whatever form it comes; one that could not be stored 
     ["POST", 200],
     ["GET", 503],
   ]);
+  assert.ok(!JSON.stringify(events).includes(TOKEN), "the token is a secret");
 });
 
 test("nothing is answered past http.allow or without being told, however it is asked", async (t) => {
