@@ -52,6 +52,17 @@ test("every route gives what its schema says, no more and no less", async () => 
   }
 });
 
+test("what a link costs its machines is shown with its network for as long as it does", async () => {
+  const console = await testConsole();
+  const warnings = async (): Promise<unknown> =>
+    ((await get(console, "/networks")) as { warnings: { rule: string; why: string }[] }[])[0]?.warnings.map(({ rule, why }) => [rule, why]);
+  const of = { interface: "prov0", network: "prov", rule: "no-router" } as const;
+  console.bus.emit({ type: "ra.warned", ...of, why: "10 s for every UEFI HTTP boot" });
+  assert.deepEqual(await warnings(), [["no-router", "10 s for every UEFI HTTP boot"]]);
+  console.bus.emit({ type: "ra.mended", ...of });
+  assert.deepEqual(await warnings(), []);
+});
+
 test("machines are filtered by network, stage and verdict, and searched by name, MAC, address and UUID", async () => {
   const console = await testConsole();
   boot(console.bus);

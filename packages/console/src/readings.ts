@@ -6,6 +6,7 @@ import { EventRing } from "./ring.ts";
 
 /** Another router, as it was heard last. */
 export type Rival = Extract<BootEvent, { type: "ra.heard" }>;
+export type Warning = Extract<BootEvent, { type: "ra.warned" }>;
 
 export interface Seen {
   /** Unix milliseconds. */
@@ -39,6 +40,8 @@ export class Readings {
   /** The one heard last at the end. */
   readonly #seen = new Map<string, Seen>();
   readonly #rivals = new Map<string, Rival>();
+  /** By network and rule. */
+  readonly #warnings = new Map<string, Warning>();
 
   constructor(timelines: Timelines) {
     this.metrics = new Metrics(timelines);
@@ -70,6 +73,12 @@ export class Readings {
       case "ra.heard":
         this.#hear(event);
         break;
+      case "ra.warned":
+        this.#warnings.set(`${event.network} ${event.rule}`, event);
+        break;
+      case "ra.mended":
+        this.#warnings.delete(`${event.network} ${event.rule}`);
+        break;
     }
     if ("client" in event && event.client !== undefined && event.machine !== undefined) this.#see(event.machine, event);
   };
@@ -82,6 +91,11 @@ export class Readings {
   /** The other routers that are heard on a network at present. */
   rivals(network: string): Rival[] {
     return [...this.#rivals.values()].filter((each) => each.network === network);
+  }
+
+  /** What costs the machines on a network something at present. */
+  warnings(network: string): Warning[] {
+    return [...this.#warnings.values()].filter((each) => each.network === network);
   }
 
   /** Whether all that is configured answers; `services` in the order they start. */

@@ -117,6 +117,7 @@ function networks({ settings, relays, readings, registry }: Context): NetworkVie
       differences,
       at,
     })),
+    warnings: readings.warnings(name).map(({ rule, why, at }) => ({ rule, why, at })),
     leases: live.get(name) ?? 0,
   }));
 }

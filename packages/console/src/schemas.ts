@@ -112,6 +112,10 @@ export const networkView = z.strictObject({
   relayed: z.boolean(),
   relays: z.array(relayView).readonly(),
   routers: z.array(routerView).readonly().describe("Other routers that are heard at present"),
+  warnings: z
+    .array(z.strictObject({ rule: text, why: text, at: time.describe("Unix milliseconds since when") }))
+    .readonly()
+    .describe("What costs the machines on it something at present: no router, or one that does not forward"),
   leases: z.int().describe("Addresses and prefixes that are leased now"),
 });
 export type NetworkView = z.infer<typeof networkView>;

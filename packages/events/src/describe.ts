@@ -80,6 +80,8 @@ export function describe(event: EventBody | BootEvent): string {
       return event.up ? `${event.interface} is up: advertising begins anew` : `${event.interface} is down: nothing is advertised on it`;
     case "ra.warned":
       return `${event.interface}: ${event.why}`;
+    case "ra.mended":
+      return event.rule === "no-router" ? `${event.interface}: a router is there` : `${event.interface}: what it is taken for, it is`;
     case "dhcpv6.answered": {
       const got = [...event.addresses, ...(event.bootfileUrl === undefined ? [] : [event.bootfileUrl])].join(", ");
       return `DHCPv6 ${event.message} (${event.clientKind}) answered with ${event.answer}${got === "" ? "" : `: ${got}`}`;

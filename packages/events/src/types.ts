@@ -62,6 +62,8 @@ export type EventBody =
       readonly rule: "no-router" | "not-forwarding";
       readonly why: string;
     } & Asker)
+  /** What that rule warned of is over. */
+  | ({ readonly type: "ra.mended"; readonly interface: string; readonly rule: "no-router" | "not-forwarding" } & Asker)
   | ({
       readonly type: "dhcpv6.answered";
       readonly message: string;

@@ -223,6 +223,7 @@ test("a link on which no router is heard for a minute while we are none is told 
   world.pass(30 + 59);
   assert.equal(world.of("ra.warned").length, 1);
   world.pass(3);
+  assert.equal(world.of("ra.mended").length, 1);
   assert.equal(world.of("ra.warned").length, 2, "again, a minute after that router was gone");
 });
 

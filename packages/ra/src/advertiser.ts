@@ -237,6 +237,8 @@ export class Advertiser {
     const notForwarding = lifetime > 0 && !forwarding;
     this.#warnedOf = { noRouter, notForwarding };
     const told = { type: "ra.warned", interface: link.name, network: network.name } as const;
+    if (warned.noRouter && !noRouter) this.#world.emit({ ...told, type: "ra.mended", rule: "no-router" });
+    if (warned.notForwarding && !notForwarding) this.#world.emit({ ...told, type: "ra.mended", rule: "not-forwarding" });
     if (noRouter && !warned.noRouter)
       this.#world.emit({
         ...told,

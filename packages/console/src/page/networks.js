@@ -41,8 +41,9 @@ export function Networks() {
   <h1>Networks</h1>
   ${networks.length === 0 && html`<${Empty}>No network is ready: the appliance waits for ${state.status?.waiting ?? "its interfaces"}.<//>`}
   ${networks.map(
-    ({ name, prefix, address, interface: link, relayed, relays, routers, leases }) => html`<section key=${name}>
+    ({ name, prefix, address, interface: link, relayed, relays, routers, warnings, leases }) => html`<section key=${name}>
       <h2>${name} <span class="prefix">${prefix}</span></h2>
+      ${(warnings ?? []).map(({ rule, why, at }) => html`<div class="verdict"><p><b>${rule}</b> since ${clock(at)}</p><p>${why}</p></div>`)}
       <dl class="wide">
         <dt>${relayed ? "Reached by" : "Interface"}</dt><dd>${relayed ? "relays" : (link ?? "gone")}</dd>
         <dt>Our address</dt><dd class="mono">${address}</dd>
