@@ -176,12 +176,14 @@ export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
-export function prefixContains({ length, bytes }: Prefix, address: Address): boolean {
-  const other = addressBytes(address);
+export const prefixContains = ({ length, bytes }: Prefix, address: Address): boolean => sameBits(bytes, addressBytes(address), length);
+
+/** Whether the first `length` bits are the same. */
+export function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
   const whole = length >> 3;
-  for (let i = 0; i < whole; i++) if (bytes[i] !== other[i]) return false;
+  for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false;
   const rest = length & 7;
-  return rest === 0 || ((bytes[whole] as number) ^ (other[whole] as number)) >> (8 - rest) === 0;
+  return rest === 0 || ((a[whole] as number) ^ (b[whole] as number)) >> (8 - rest) === 0;
 }
 
 export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/.test(address);

@@ -1,5 +1,5 @@
 /** Which prefixes a network may delegate, as texts with their length: `2001:db8:fff:10::/60`. */
-import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
+import { type Address, addressBytes, formatAddress, sameBits } from "@netboot6/codec";
 import type { DhcpConfig } from "@netboot6/config";
 import { type Candidate, identityHash } from "./candidates.ts";
 import type { LeaseRequest } from "./leases.ts";
@@ -23,12 +23,6 @@ export function prefixText(address: Address, length: number): string {
 function readPrefixText(text: string): { bytes: Uint8Array; length: number } {
   const slash = text.indexOf("/");
   return { bytes: addressBytes(text.slice(0, slash)), length: Number(text.slice(slash + 1)) };
-}
-
-function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
-  const whole = length >> 3;
-  for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false;
-  return length % 8 === 0 || (((a[whole] as number) ^ (b[whole] as number)) & (0xff00 >> (length % 8)) & 0xff) === 0;
 }
 
 export function prefixesOverlap(a: string, b: string): boolean {
