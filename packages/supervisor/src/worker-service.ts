@@ -84,7 +84,6 @@ export class SupervisedWorker<Settings> {
     this.#lastPong = Date.now();
     this.#ready = false;
     this.#news = [];
-    let ready = false;
     let why = "its thread ended";
     return new Promise((resolve, reject) => {
       const watch = setInterval(() => {
@@ -96,7 +95,6 @@ export class SupervisedWorker<Settings> {
       worker.on("message", (message: FromWorker) => {
         switch (message.say) {
           case "ready":
-            ready = true;
             this.#ready = true;
             for (const news of this.#news.splice(0)) this.tell(news);
             this.#retry = FIRST_RETRY_MS;
@@ -128,13 +126,14 @@ export class SupervisedWorker<Settings> {
       });
       worker.on("exit", () => {
         clearInterval(watch);
+        const wasReady = this.#ready;
         this.#worker = null;
         this.#ready = false;
         for (const settle of this.#reloads.values()) settle(why);
         this.#reloads.clear();
         if (this.#stopping) return;
-        if (!ready && this.#retry === FIRST_RETRY_MS) reject(new Error(why));
-        if (ready || this.#retry > FIRST_RETRY_MS) this.#again(why);
+        if (!wasReady && this.#retry === FIRST_RETRY_MS) reject(new Error(why));
+        if (wasReady || this.#retry > FIRST_RETRY_MS) this.#again(why);
       });
     });
   }
