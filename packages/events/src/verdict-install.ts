@@ -17,6 +17,12 @@ const LEAST_SECONDS = 30;
 const silentAt = ({ stage, silent }: Case, name: StageName, least: number): boolean =>
   stage?.name === name && stage.failed === false && silent >= least;
 
+/** A stage came through, and then nothing for so long. */
+const thenSilent =
+  (stages: readonly StageName[], least: number, text: (since: string) => string, mend: string): Rule =>
+  (is) =>
+    stages.some((stage) => silentAt(is, stage, least)) ? { text: text(seconds(is.silent)), mend } : null;
+
 export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
   "profile-waits": ({ boot, stage }) => {
     const rendered = stage?.name === "script" ? newest(boot, "machine.rendered") : null;
@@ -34,20 +40,18 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
           mend: "Use an iPXE that asks for autoexec.ipxe beside it, as Debian 13's does (`netboot6 assets add ipxe`).",
         }
       : null,
-  "ipxe-silent": (is) =>
-    silentAt(is, "program", IPXE_SECONDS)
-      ? {
-          text: `the boot program is in since ${seconds(is.silent)}, and nothing was heard of it.`,
-          mend: "Secure Boot refused it, it is not for this architecture, or it is an iPXE without IPv6: look at the machine's screen.",
-        }
-      : null,
-  "script-not-asked-for": (is) =>
-    silentAt(is, "ipxe", KERNEL_SECONDS)
-      ? {
-          text: `iPXE has its address since ${seconds(is.silent)} and has not asked for its script.`,
-          mend: "Look at its screen: it shows the URL and an error.",
-        }
-      : null,
+  "ipxe-silent": thenSilent(
+    ["program"],
+    IPXE_SECONDS,
+    (since) => `the boot program is in since ${since}, and nothing was heard of it.`,
+    "Secure Boot refused it, it is not for this architecture, or it is an iPXE without IPv6: look at the machine's screen.",
+  ),
+  "script-not-asked-for": thenSilent(
+    ["ipxe"],
+    KERNEL_SECONDS,
+    (since) => `iPXE has its address since ${since} and has not asked for its script.`,
+    "Look at its screen: it shows the URL and an error.",
+  ),
   "kernel-not-asked-for": (is) => {
     const rendered = silentAt(is, "script", KERNEL_SECONDS) ? newest(is.boot, "machine.rendered") : null;
     return rendered && rendered.event.profileKind !== "disk"
@@ -57,27 +61,24 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
         }
       : null;
   },
-  "installer-silent": (is) =>
-    silentAt(is, "initrd", START_SECONDS) || silentAt(is, "kernel", START_SECONDS)
-      ? {
-          text: `kernel and initrd are in since ${seconds(is.silent)}, and the installer was not heard.`,
-          mend: "Look at its console: a kernel that does not fit its initrd, too little memory, or no driver for its network card.",
-        }
-      : null,
-  "answers-not-asked-for": (is) =>
-    silentAt(is, "installer", ANSWERS_SECONDS)
-      ? {
-          text: `the installer is up since ${seconds(is.silent)} and has not asked for its answers file.`,
-          mend: "Name the file on the kernel's command line (preseed/url=, inst.ks=, …); an installer that asks questions waits at its screen.",
-        }
-      : null,
-  "not-reported-done": (is) =>
-    silentAt(is, "answers", INSTALL_SECONDS)
-      ? {
-          text: `the installer has its answers file since ${seconds(is.silent)} and did not report.`,
-          mend: "Let its late command fetch {{ done }}; or it failed: look at its console.",
-        }
-      : null,
+  "installer-silent": thenSilent(
+    ["kernel", "initrd"],
+    START_SECONDS,
+    (since) => `kernel and initrd are in since ${since}, and the installer was not heard.`,
+    "Look at its console: a kernel that does not fit its initrd, too little memory, or no driver for its network card.",
+  ),
+  "answers-not-asked-for": thenSilent(
+    ["installer"],
+    ANSWERS_SECONDS,
+    (since) => `the installer is up since ${since} and has not asked for its answers file.`,
+    "Name the file on the kernel's command line (preseed/url=, inst.ks=, …); an installer that asks questions waits at its screen.",
+  ),
+  "not-reported-done": thenSilent(
+    ["answers"],
+    INSTALL_SECONDS,
+    (since) => `the installer has its answers file since ${since} and did not report.`,
+    "Let its late command fetch {{ done }}; or it failed: look at its console.",
+  ),
   "slower-than-its-peers": ({ stage, silent, world }) => {
     const usual = stage === null ? null : world.usualSeconds(stage.name);
     return stage !== null && usual !== null && silent >= Math.max(LEAST_SECONDS, PEERS * usual) && stage.name !== "answers"
