@@ -66,14 +66,18 @@ test("a lease is released in the store where the appliance is stopped; no addres
   assert.equal((await netboot6(vlan, "release", "nonsense")).code, 2);
 });
 
-test("kea-dhcp6's leases are taken over while the appliance is stopped, and their clients keep them", async (t) => {
-  const vlan = makeVlan(t);
+/** What kea-dhcp6 wrote, as if it were of now. */
+function keaFile(vlan: ProvisioningVlan): string {
   const file = join(vlan.dir, "kea-leases6.csv");
   const later = Math.floor(Date.now() / 1000) - KEA_WROTE;
-  writeFileSync(
-    file,
-    readFileSync(KEA_FILE, "latin1").replaceAll(/,(1795\d{6}),/g, (_, expire) => `,${Number(expire) + later},`),
-  );
+  const shifted = readFileSync(KEA_FILE, "latin1").replaceAll(/,(1795\d{6}),/g, (_, expire) => `,${Number(expire) + later},`);
+  writeFileSync(file, shifted);
+  return file;
+}
+
+test("kea-dhcp6's leases are taken over while the appliance is stopped, and their clients keep them", async (t) => {
+  const vlan = makeVlan(t);
+  const file = keaFile(vlan);
   const first = await startAppliance(t, vlan, { configuration: CONFIGURATION });
   const running = await netboot6(vlan, "import", file);
   assert.equal(running.code, 1);
@@ -96,12 +100,7 @@ test("kea-dhcp6's leases are taken over while the appliance is stopped, and thei
 
 test("a delegated prefix is taken over from Kea, listed and released, in the store and through the console", async (t) => {
   const vlan = makeVlan(t);
-  const file = join(vlan.dir, "kea-leases6.csv");
-  const later = Math.floor(Date.now() / 1000) - KEA_WROTE;
-  writeFileSync(
-    file,
-    readFileSync(KEA_FILE, "latin1").replaceAll(/,(1795\d{6}),/g, (_, expire) => `,${Number(expire) + later},`),
-  );
+  const file = keaFile(vlan);
   const delegating = CONFIGURATION.replace("managed: true", 'delegate: { prefix: "2001:db8:8000::/48", length: 64 }, managed: true');
   const configuration = `${delegating}console: { token: a-long-word }\n`;
   const first = await startAppliance(t, vlan, { configuration });
