@@ -3,10 +3,20 @@
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
-import { cpuSeconds, LOAD_CORE_LIMIT, median, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
+import { ProvisioningVlan } from "@netboot6/lab";
+import {
+  cpuSeconds,
+  freshDir,
+  LOAD_CORE_LIMIT,
+  median,
+  netboot6,
+  type RunningServer,
+  residentMegabytes,
+  type Server,
+  start,
+} from "./servers.ts";
 
 interface Load {
   readonly exchanges: number;
@@ -35,6 +45,8 @@ const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
 
+const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\n`;
+
 export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 3);
   const heldCounts = (args.find((arg) => arg.startsWith("--held="))?.slice(7) ?? "1000,10000,100000").split(",").map(Number);
@@ -61,7 +73,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
   };
-  const servers = [netboot6(vlan), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
+  const servers = [netboot6(vlan, OURS), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
   for (const held of heldCounts) {
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
@@ -132,31 +144,11 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     );
 }
 
-function netboot6(vlan: ProvisioningVlan): Server {
-  return {
-    name: "netboot6",
-    async start() {
-      const dir = join(vlan.dir, "ours");
-      rmSync(dir, { recursive: true, force: true });
-      mkdirSync(join(dir, "boot-assets"), { recursive: true });
-      const file = join(dir, "appliance.yaml");
-      // As shipped: every service on, events, log and console.
-      writeFileSync(
-        file,
-        `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\n`,
-      );
-      return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
-    },
-  };
-}
-
 function kea(vlan: ProvisioningVlan): Server {
   return {
     name: "kea",
     async start() {
-      const dir = join(vlan.dir, "kea");
-      rmSync(dir, { recursive: true, force: true });
-      mkdirSync(dir);
+      const dir = freshDir(vlan, "kea");
       const file = join(dir, "kea.json");
       const Dhcp6 = {
         "server-id": { type: "LL", persist: false },
@@ -182,9 +174,7 @@ function dnsmasq(vlan: ProvisioningVlan): Server {
   return {
     name: "dnsmasq",
     async start() {
-      const dir = join(vlan.dir, "dnsmasq");
-      rmSync(dir, { recursive: true, force: true });
-      mkdirSync(dir);
+      const dir = freshDir(vlan, "dnsmasq");
       const argv = [
         "dnsmasq",
         "-k",

@@ -4,10 +4,20 @@
  * load asks from 256 addresses, as a rack does: dnsperf would ask from one, and is itself slower than these servers.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Namespace, NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
-import { cpuSeconds, LOAD_CORE_LIMIT, median, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
+import { type Namespace, ProvisioningVlan } from "@netboot6/lab";
+import {
+  cpuSeconds,
+  freshDir,
+  LOAD_CORE_LIMIT,
+  median,
+  netboot6,
+  type RunningServer,
+  residentMegabytes,
+  type Server,
+  start,
+} from "./servers.ts";
 
 interface Load {
   readonly perSecond: number;
@@ -35,6 +45,8 @@ const OUTSTANDING = 200;
 const PACED = 10_000;
 const SLOTS = 10_000;
 
+const OURS = `networks:\n  - interface: prov0\ndns: { upstreams: ["${UPSTREAM}"] }\n`;
+
 export async function benchDns(args: readonly string[]): Promise<void> {
   const option = (name: string, otherwise: string): string =>
     args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
@@ -56,7 +68,7 @@ export async function benchDns(args: readonly string[]): Promise<void> {
   const { pid = 0 } = upstream.spawn(answering, { stdio: ["ignore", "ignore", "inherit"] });
   const questions = new Questions(vlan, load, pid);
 
-  const servers = [netboot6(vlan), unbound(vlan), dnsmasq(vlan)].filter(({ name }) => chosen.includes(name));
+  const servers = [netboot6(vlan, OURS), unbound(vlan), dnsmasq(vlan)].filter(({ name }) => chosen.includes(name));
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   console.log(`${NAMES} names kept, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load and upstream on core 1`);
   for (let round = 0; round < rounds; round++)
@@ -176,19 +188,6 @@ function print(figures: ReadonlyMap<string, readonly Figures[]>): void {
   }
 }
 
-function netboot6(vlan: ProvisioningVlan): Server {
-  return {
-    name: "netboot6",
-    async start() {
-      const dir = freshDir(vlan, "ours");
-      mkdirSync(join(dir, "boot-assets"));
-      const file = join(dir, "appliance.yaml");
-      writeFileSync(file, `networks:\n  - interface: prov0\ndns: { upstreams: ["${UPSTREAM}"] }\n`);
-      return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
-    },
-  };
-}
-
 function unbound(vlan: ProvisioningVlan): Server {
   return {
     name: "unbound",
@@ -234,11 +233,4 @@ function dnsmasq(vlan: ProvisioningVlan): Server {
       return start(vlan.server, ["dnsmasq", "-k", "-C", "/dev/null", ...settings, ...place], null, join(dir, "log"));
     },
   };
-}
-
-function freshDir(vlan: ProvisioningVlan, name: string): string {
-  const dir = join(vlan.dir, name);
-  rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir);
-  return dir;
 }

@@ -3,10 +3,10 @@
  * core, load on the other. Then a burst of 200 solicitations, and the memory.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NETBOOT6, ProvisioningVlan } from "@netboot6/lab";
-import { median, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
+import { ProvisioningVlan } from "@netboot6/lab";
+import { median, netboot6, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
 
 /** Microseconds. */
 interface Latency {
@@ -33,6 +33,8 @@ interface Figures {
 const SOLICITATIONS = 200;
 const BURST = 200;
 
+const OURS = "networks:\n  - interface: prov0\n";
+
 export async function benchRa(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 6);
   const vlan = new ProvisioningVlan();
@@ -52,7 +54,7 @@ export async function benchRa(args: readonly string[]): Promise<void> {
     const burst = await load<Burst>("burst", String(BURST), "0", "2");
     return { latency, burst, memory: residentMegabytes(server.pid) };
   };
-  const servers = [netboot6(vlan), radvd(vlan)];
+  const servers = [netboot6(vlan, OURS), radvd(vlan)];
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   console.log(`${SOLICITATIONS} solicitations 20 ms apart, a burst of ${BURST}, ${rounds} rounds; server on core 0, load on core 1`);
   for (let round = 0; round < rounds; round++)
@@ -97,21 +99,6 @@ function print(figures: ReadonlyMap<string, readonly Figures[]>): void {
   const [ours = [], theirs = []] = figures.values();
   const ratios = ours.map(({ latency }, i) => latency.median / (theirs[i]?.latency.median ?? Number.NaN));
   console.log(`netboot6/radvd: ${median(ratios).toFixed(2)} of its median latency (median of the rounds' ratios)`);
-}
-
-function netboot6(vlan: ProvisioningVlan): Server {
-  return {
-    name: "netboot6",
-    async start() {
-      const dir = join(vlan.dir, "ours");
-      rmSync(dir, { recursive: true, force: true });
-      mkdirSync(join(dir, "boot-assets"), { recursive: true });
-      const file = join(dir, "appliance.yaml");
-      // As shipped: every service on, events, log and console.
-      writeFileSync(file, "networks:\n  - interface: prov0\n");
-      return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
-    },
-  };
 }
 
 function radvd(vlan: ProvisioningVlan): Server {

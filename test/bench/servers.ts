@@ -1,6 +1,7 @@
 /** Servers under measurement: each on core 0, one after the other, and what /proc tells of them. */
-import { openSync, readFileSync } from "node:fs";
-import type { Namespace } from "@netboot6/lab";
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Namespace, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
 
 export interface Server {
   readonly name: string;
@@ -38,6 +39,26 @@ export async function start(
     },
   };
 }
+
+/** An empty folder of a server's own. */
+export function freshDir(vlan: ProvisioningVlan, name: string): string {
+  const dir = join(vlan.dir, name);
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir);
+  return dir;
+}
+
+/** Ours as shipped: every service on, events, log and console. */
+export const netboot6 = (vlan: ProvisioningVlan, configuration: string): Server => ({
+  name: "netboot6",
+  async start() {
+    const dir = freshDir(vlan, "ours");
+    mkdirSync(join(dir, "boot-assets"));
+    const file = join(dir, "appliance.yaml");
+    writeFileSync(file, configuration);
+    return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
+  },
+});
 
 /** User and system time of the process, all its threads. */
 export function cpuSeconds(pid: number): number {
