@@ -15,38 +15,55 @@ const BUSY = 32;
 const MOST_USES = 16;
 
 export class Datagrams {
-  readonly #used = new Map<string, Port[]>();
+  /** Those that wait to be used again. */
+  readonly #used = new Map<Upstream, Port[]>();
+  readonly #open = new Set<Port>();
   #underWay = 0;
 
   /** Returns what ends the wait for an answer. */
-  ask({ address, port }: Upstream, bytes: Buffer, heard: Heard): () => void {
-    const key = `${address} ${port}`;
-    const used = this.#underWay++ < BUSY ? undefined : this.#used.get(key);
-    const socket = used?.pop() ?? new Port(address, port);
-    socket.ask(bytes, heard);
+  ask(upstream: Upstream, bytes: Buffer, heard: Heard): () => void {
+    const used = this.#underWay++ < BUSY ? undefined : this.#used.get(upstream);
+    const port = used?.pop() ?? this.#make(upstream);
+    port.ask(bytes, heard);
     let ended = false;
     return () => {
       if (ended) return;
       ended = true;
       this.#underWay--;
-      if (this.#underWay < BUSY) {
-        socket.close();
-        this.close();
-      } else if (socket.isUsable) this.#keep(key, socket);
-      else socket.close();
+      if (this.#underWay >= BUSY && port.isUsable) this.#keep(upstream, port);
+      else {
+        this.#close(port);
+        if (this.#underWay < BUSY && this.#used.size > 0) this.#closeUsed();
+      }
     };
   }
 
-  /** Those that wait to be used again. */
   close(): void {
-    for (const sockets of this.#used.values()) for (const socket of sockets) socket.close();
+    for (const port of this.#open) port.close();
+    this.#open.clear();
     this.#used.clear();
   }
 
-  #keep(key: string, socket: Port): void {
-    const used = this.#used.get(key);
-    if (used) used.push(socket);
-    else this.#used.set(key, [socket]);
+  #make({ address, port }: Upstream): Port {
+    const made = new Port(address, port);
+    this.#open.add(made);
+    return made;
+  }
+
+  #close(port: Port): void {
+    this.#open.delete(port);
+    port.close();
+  }
+
+  #closeUsed(): void {
+    for (const ports of this.#used.values()) for (const port of ports) this.#close(port);
+    this.#used.clear();
+  }
+
+  #keep(upstream: Upstream, port: Port): void {
+    const used = this.#used.get(upstream);
+    if (used) used.push(port);
+    else this.#used.set(upstream, [port]);
   }
 }
 

@@ -31,7 +31,6 @@ function random(): number {
 
 /** Real surroundings, and what closes all that is open in them. */
 export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void } {
-  const open = new Set<() => void>();
   const connections = new Connections();
   const datagrams = new Datagrams();
   return {
@@ -39,15 +38,9 @@ export function realSurroundings(): Omit<Surroundings, "drop"> & { close(): void
     random,
     exchange(upstream, overTcp, bytes, heard) {
       const byStream = overTcp || upstream.tlsName !== null;
-      const close = (byStream ? connections : datagrams).ask(upstream, bytes, heard);
-      const end = (): void => {
-        if (open.delete(end)) close();
-      };
-      open.add(end);
-      return end;
+      return (byStream ? connections : datagrams).ask(upstream, bytes, heard);
     },
     close() {
-      for (const end of open) end();
       connections.close();
       datagrams.close();
     },

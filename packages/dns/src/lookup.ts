@@ -53,6 +53,7 @@ const MAX_TURNS = 6;
 export const DEADLINE_MS = 4_800;
 const DEADLINE_DOWN_MS = 2_000;
 const MAX_FORGERIES = 10;
+const NONE: ReadonlyMap<UpstreamHealth, string> = new Map();
 
 interface Attempt {
   readonly to: UpstreamHealth;
@@ -78,8 +79,8 @@ export class Lookup {
   readonly #done: (outcome: Outcome) => void;
   readonly #ranked: readonly UpstreamHealth[];
   /** Upstreams that cannot answer this question: no use to ask again. */
-  readonly #useless = new Map<UpstreamHealth, string>();
-  readonly #attempts = new Set<Attempt>();
+  #useless: ReadonlyMap<UpstreamHealth, string> = NONE;
+  readonly #attempts: Attempt[] = [];
   readonly #cancelDeadline: () => void;
   #turns = 0;
   #finished = false;
@@ -101,7 +102,7 @@ export class Lookup {
   }
 
   #nextTurn(): void {
-    const left = this.#ranked.filter((each) => !this.#useless.has(each));
+    const left = this.#useless === NONE ? this.#ranked : this.#ranked.filter((each) => !this.#useless.has(each));
     const upstream = left[this.#turns % left.length];
     if (!upstream || this.#turns >= MAX_TURNS) return;
     const usual = Math.min(PATIENCE_MS, Math.max(LEAST_PATIENCE_MS, (upstream.roundTrip ?? PATIENCE_MS) * 4));
@@ -126,7 +127,7 @@ export class Lookup {
       close: nothing,
       cancel: nothing,
     };
-    this.#attempts.add(attempt);
+    this.#attempts.push(attempt);
     this.#send(attempt);
   }
 
@@ -260,7 +261,7 @@ export class Lookup {
 
   /** This upstream has no answer to this question: the next at once. */
   #turnDown(attempt: Attempt, why: string): void {
-    this.#useless.set(attempt.to, why);
+    this.#useless = new Map([...this.#useless, [attempt.to, why]]);
     this.#end(attempt);
     if (this.#finished) return;
     // A name that is broken upstream is not asked of those that are down.
@@ -279,14 +280,15 @@ export class Lookup {
     if (this.#finished) return;
     this.#finished = true;
     this.#cancelDeadline();
-    for (const attempt of this.#attempts) if (attempt.missed) this.#end(attempt);
+    for (const attempt of this.#attempts.filter(({ missed }) => missed)) this.#end(attempt);
     this.#done(outcome);
   }
 
   #end(attempt: Attempt): void {
+    if (attempt.over) return;
     attempt.over = true;
     attempt.cancel();
     attempt.close();
-    this.#attempts.delete(attempt);
+    this.#attempts.splice(this.#attempts.indexOf(attempt), 1);
   }
 }
