@@ -1,6 +1,7 @@
 /**
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
- * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other.
+ * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. Ours has all
+ * services on; it and Kea log warnings alone.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -45,7 +46,7 @@ const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
 
-const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\n`;
+const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\nlog: { level: warn }\n`;
 
 export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 3);
@@ -73,7 +74,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
   };
-  const servers = [netboot6(vlan, OURS), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
+  const servers = [netboot6(vlan, OURS, null), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
   for (const held of heldCounts) {
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));

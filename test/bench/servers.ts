@@ -48,15 +48,15 @@ export function freshDir(vlan: ProvisioningVlan, name: string): string {
   return dir;
 }
 
-/** Ours as shipped: every service on, events, log and console. */
-export const netboot6 = (vlan: ProvisioningVlan, configuration: string): Server => ({
+/** Ours as shipped: every service on, events, log and console. `ready`: what its log says then; null where it says nothing. */
+export const netboot6 = (vlan: ProvisioningVlan, configuration: string, ready: RegExp | null = /"ready"/): Server => ({
   name: "netboot6",
   async start() {
     const dir = freshDir(vlan, "ours");
     mkdirSync(join(dir, "boot-assets"));
     const file = join(dir, "appliance.yaml");
     writeFileSync(file, configuration);
-    return start(vlan.server, [NETBOOT6, "run", "--config", file], /"ready"/, join(dir, "log"));
+    return start(vlan.server, [NETBOOT6, "run", "--config", file], ready, join(dir, "log"));
   },
 });
 
