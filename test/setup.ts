@@ -17,7 +17,7 @@ profiles:
 `;
 
 export const bootAssets = async (): Promise<string> => {
-  for (const name of ["ipxe", "debian-12"] as const) await addAsset(name, BOOT_ASSETS);
+  for (const name of ["ipxe", "debian-12", "shim-grub"] as const) await addAsset(name, BOOT_ASSETS);
   return BOOT_ASSETS;
 };
 

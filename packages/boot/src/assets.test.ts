@@ -4,7 +4,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { ASSETS, AssetError, addAsset, type DownloadProgress } from "./assets.ts";
+import { AssetError, addAsset, type DownloadProgress } from "./assets.ts";
+import { ASSETS } from "./catalogue.ts";
 import { sha256 } from "./debian-package.ts";
 
 const debian = {
@@ -34,7 +35,7 @@ const ARCHIVES = `echo "'http://other/apt/dists/nodistro/InRelease' x 0"; echo "
 
 before(() => {
   const tree = join(dir, "tree");
-  for (const file of Object.values(ASSETS.ipxe.files)) {
+  for (const file of Object.values(ASSETS.ipxe.packages[0].files)) {
     mkdirSync(dirname(join(tree, file)), { recursive: true });
     writeFileSync(join(tree, file), `content of ${file}`);
   }
@@ -58,14 +59,14 @@ test("files come out of the package once, and again where they were changed", de
   const root = join(dir, "root");
   const seen: DownloadProgress[] = [];
   const added = await addAsset("ipxe", root, { renew: true, onProgress: (progress) => seen.push(progress) });
-  assert.deepEqual([added.version, added.alreadyThere], ["2-1", false]);
+  assert.deepEqual([added.source, added.alreadyThere], ["ipxe 2-1", false]);
   assert.deepEqual(
     seen.filter(({ what }) => what === "package").map(({ fraction }) => fraction),
     [0.5, 1],
   );
   const file = join(root, "ipxe/arm64/ipxe.efi");
   assert.equal(readFileSync(file, "utf8"), "content of usr/lib/ipxe/ipxe-arm64.efi");
-  assert.deepEqual(readdirSync(root), ["ipxe"]);
+  assert.deepEqual(readdirSync(root), [".assets", "ipxe"]);
 
   assert.equal((await addAsset("ipxe", root)).alreadyThere, true);
   assert.equal((await addAsset("ipxe", root, { renew: true })).alreadyThere, true, "no newer version");

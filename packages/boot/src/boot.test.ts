@@ -54,6 +54,7 @@ const asker = (architectures: number[], userClasses: string[] = []): BootAsker =
   mac: "52:54:00:0b:00:01",
   uuid: null,
   network: "provisioning",
+  bootProgram: "ipxe",
 });
 
 test("the built-in rules: a boot program only where its file is there; iPXE its script before all", () => {
@@ -74,6 +75,12 @@ test("the built-in rules: a boot program only where its file is there; iPXE its 
     null,
   );
   assert.match(chooseRule(all, asker([6])).why, /no boot rule for architecture 6, no user class/);
+  const signed = (architecture: number, bootProgram: BootAsker["bootProgram"]) =>
+    chooseRule(all, { ...asker([architecture]), bootProgram }).rule?.url;
+  assert.equal(signed(16, "shim-grub"), "{{ http }}/grub/x86_64/shimx64.efi");
+  assert.equal(signed(7, "shim-grub"), "{{ tftp }}/grub/x86_64/shimx64.efi");
+  assert.equal(signed(19, "grub"), "{{ http }}/grub/arm64/grubaa64.efi");
+  assert.equal(signed(11, "grub"), "{{ tftp }}/grub/arm64/grubaa64.efi");
 });
 
 test("rules: the first that matches wins; a client's architectures are tried in its order", () => {
@@ -131,17 +138,20 @@ test("a kernel for each architecture is chosen by iPXE's own", () => {
 });
 
 test("disk, wait and installed machines", () => {
-  for (const script of [bootScript(state({ kind: "disk" })), bootScript(state(debian, { installed: true }))]) {
+  for (const script of [bootScript(state({ kind: "disk", bootProgram: "ipxe" })), bootScript(state(debian, { installed: true }))]) {
     assert.match(script, /iseq \$\{platform\} efi && exit 1 \|\|\n/);
     assert.doesNotMatch(script, /kernel/);
   }
-  assert.match(bootScript(state({ kind: "wait", poll: 45 })), /sleep 45\nchain --replace http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe\n$/);
+  assert.match(
+    bootScript(state({ kind: "wait", poll: 45, bootProgram: "ipxe" })),
+    /sleep 45\nchain --replace http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe\n$/,
+  );
 });
 
 test("autoexec.ipxe configures IPv6 and goes to the script; an error's script can be printed", () => {
   assert.match(
     autoexecScript(values),
-    /^#!ipxe\nifconf --configurator ipv6 \|\| goto failed\nchain http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe/,
+    /^#!ipxe\nifconf --configurator ipv6 \|\| goto failed\nimgfetch --name script http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe \|\| goto failed\nimgexec --replace script \|\| exit 1\n/,
   );
   // biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE's variables
   assert.equal(errorScript("bad\n${net0/mac}").split("\n")[1], "echo netboot6: bad $ {net0/mac}");

@@ -32,6 +32,15 @@ test("a folder that is not there, then files that are not, each with the line an
   assert.match(found[1] ?? "", /^6 profiles\.d\.initrd: no file own\/i\.gz/);
 });
 
+test("a boot program that is not there is told, with the command that brings it; one that boot.rules leave unused is too", async () => {
+  const profile = "profiles:\n  d: { kernel: http://elsewhere/linux, bootProgram: shim-grub }\n";
+  const found = await problems(profile);
+  assert.equal(found.length, 1);
+  assert.match(found[0] ?? "", /no file grub\/x86_64\/shimx64\.efi under .*of bootProgram shim-grub.*Run: netboot6 assets add shim-grub\./);
+  const unused = await problems(`${profile}boot: { rules: [{ userClass: iPXE, url: "{{ http }}/boot.ipxe" }] }\n`);
+  assert.match(unused[0] ?? "", /^4 profiles\.d\.bootProgram: boot\.rules take the place/);
+});
+
 test("names that no template knows are found before a machine asks", async () => {
   const found = await problems(
     'profiles:\n  d:\n    kernel: http://elsewhere/linux\n    cmdline: "a={{ machine.vars.any }} b={{ doman }}"\n',

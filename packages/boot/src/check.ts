@@ -1,9 +1,10 @@
 /** What the configuration names and boot-assets does not have; templates that cannot be rendered. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Appliance, Finding } from "@netboot6/config";
-import { ASSETS } from "./assets.ts";
+import type { Appliance, BootProgram, Finding } from "@netboot6/config";
+import { assetOf } from "./catalogue.ts";
 import { type Certificate, inspectCertificate, readCertificate } from "./certificate.ts";
+import { BOOT_PROGRAM_FILES } from "./rules.ts";
 import { unknownNames } from "./templates.ts";
 
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
@@ -37,12 +38,26 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
     } else if (profile.kind === "script" && !exists(profile.script))
       add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
   }
-  if (boot.rules === null && !existsSync(join(files.root, "ipxe/x86_64/ipxe.efi")))
-    add(
-      ["boot"],
-      `no file ipxe/x86_64/ipxe.efi under ${files.root}: UEFI machines are given no boot program`,
-      "Run: netboot6 assets add ipxe.",
-    );
+  if (boot.rules === null) {
+    const programs = new Set<BootProgram>(Object.values(profiles).map(({ bootProgram }) => bootProgram));
+    for (const program of programs.size === 0 ? ["ipxe" as const] : programs) {
+      const { x64, arm64 } = BOOT_PROGRAM_FILES[program];
+      if (!existsSync(join(files.root, x64)) && !existsSync(join(files.root, arm64)))
+        add(
+          ["boot"],
+          `no file ${x64} under ${files.root}: UEFI machines${program === "ipxe" ? "" : ` of bootProgram ${program}`} are given no boot program`,
+          `Run: netboot6 assets add ${assetOf(x64)}.`,
+        );
+    }
+  } else
+    for (const [name, { bootProgram }] of Object.entries(profiles))
+      if (bootProgram !== "ipxe")
+        add(
+          ["profiles", name, "bootProgram"],
+          "boot.rules take the place of the built-in rules, which alone look at it",
+          "Delete it, or boot.rules.",
+          "boot-program-unused",
+        );
   for (const [index, rule] of (boot.rules ?? []).entries()) {
     checkTemplate(["boot", "rules", index, "url"], rule.url, add);
     const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
@@ -92,6 +107,6 @@ function checkTemplate(
 }
 
 function assetHint(path: string): string {
-  const name = Object.entries(ASSETS).find(([, asset]) => Object.hasOwn(asset.files, path))?.[0];
+  const name = assetOf(path);
   return name === undefined ? "" : `: netboot6 assets add ${name}`;
 }

@@ -9,6 +9,7 @@ import { access, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import type { DebianSource } from "./catalogue.ts";
 
 const run = promisify(execFile);
 
@@ -51,11 +52,12 @@ export async function installedPackage(name: string, files: readonly string[]): 
 }
 
 /** Downloads a package of a Debian release into `dir` and unpacks it there. */
-export async function downloadPackage(name: string, suite: string, dir: string, options: DownloadOptions = {}): Promise<UnpackedPackage> {
+export async function downloadPackage(source: DebianSource, dir: string, options: DownloadOptions = {}): Promise<UnpackedPackage> {
+  const { suite, package: name, architecture } = source;
   await access(KEYRING).catch(() => {
     throw new AssetError(`Debian's keys are missing (${KEYRING}): install the package debian-archive-keyring`);
   });
-  const apt = await privateApt(dir);
+  const apt = await privateApt(dir, architecture);
   await updateIndex(apt, dir, suite, options);
 
   const uris = await apt(["download", "--print-uris", name]);
@@ -79,7 +81,7 @@ interface AptOptions extends DownloadOptions {
 /** Runs `apt-get` and returns what it printed. */
 type Apt = (args: readonly string[], options?: AptOptions) => Promise<string>;
 
-async function privateApt(dir: string): Promise<Apt> {
+async function privateApt(dir: string, architecture?: string): Promise<Apt> {
   for (const part of ["sources", "lists/partial", "cache/archives/partial"]) await mkdir(join(dir, part), { recursive: true });
   // What the host wants done after an update is for its own lists.
   await writeFile(join(dir, "apt.conf"), "#clear APT::Update;\n");
@@ -93,6 +95,7 @@ async function privateApt(dir: string): Promise<Apt> {
     "Dir::Etc::preferences": "/dev/null",
     "Dir::Etc::preferencesparts": "/dev/null",
     "APT::Default-Release": "",
+    ...(architecture ? { "APT::Architecture": architecture, "APT::Architectures": architecture } : {}),
     "APT::Status-Fd": "3",
     // apt's own user may not write here; the archive is checked by its signature either way.
     "APT::Sandbox::User": "root",

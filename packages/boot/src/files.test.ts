@@ -35,13 +35,13 @@ const state: BootState = {
   machine: "node-01",
   network: "n",
   profileName: "wait",
-  profile: { kind: "wait", poll: 30 },
+  profile: { kind: "wait", poll: 30, bootProgram: "ipxe" },
   installed: false,
   stopped: null,
   why: "",
 };
 let answer: BootState = state;
-const files = new BootFiles({ root, templates: ["*.ipxe", "preseed/*.cfg"] }, async () => answer);
+const files = new BootFiles({ root, templates: ["*.ipxe", "grub/*.cfg", "preseed/*.cfg"] }, async () => answer);
 const find = (path: string): Promise<Found> => files.find(path, "2001:db8::5");
 const text = async (path: string): Promise<string> => {
   const found = await find(path);
@@ -96,6 +96,25 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
 test("autoexec.ipxe is made in every folder that is there, and nowhere else", async () => {
   assert.match(await text("/ipxe/autoexec.ipxe"), /^#!ipxe\nifconf/);
   assert.equal((await find("/nowhere/autoexec.ipxe")).kind, "missing");
+});
+
+test("grub.cfg is made where signed GRUBs look, and beside a GRUB; a profile's own takes its place where GRUB is its boot program", async (t) => {
+  t.after(() => {
+    answer = state;
+  });
+  assert.match(await text("/grub/grub.cfg"), /^echo 'netboot6: node-01, profile wait'\n/);
+  assert.match(await text("//debian-installer/amd64//grub/grub.cfg"), /^echo /);
+  assert.match(await text("/ipxe/grub.cfg"), /^echo /);
+  assert.equal((await find("/nowhere/grub.cfg")).kind, "missing");
+  writeFileSync(join(root, "own.cfg"), "echo {{ machine.name }}\n");
+  answer = { ...state, profile: { kind: "script", script: "own.cfg", once: true, bootProgram: "grub" } };
+  assert.equal(await text("/grub/grub.cfg"), "echo node-01\n");
+  const broken = await find("/boot.ipxe");
+  assert.ok(broken.kind === "broken" && /a script for grub/.test(broken.why));
+  mkdirSync(join(root, "grub"));
+  writeFileSync(join(root, "grub", "grub.cfg"), "echo mine\n{{ script }}\n");
+  answer = state;
+  assert.match(await text("/grub/grub.cfg"), /^echo mine\necho 'netboot6: node-01, profile wait'\n/);
 });
 
 test("claims of a query are read only where they are well formed", () => {

@@ -6,6 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
+import { grubCommands, grubConfig, grubError, isBuiltInGrubConfig, isGrubConfig } from "./grub.ts";
 import { MeantFiles } from "./meant.ts";
 import { autoexecScript, type BootState, bootScript, errorScript, profileCommands } from "./script.ts";
 import { compileTemplate, TemplateError } from "./templates.ts";
@@ -72,33 +73,43 @@ export class BootFiles {
   ): Promise<Found> {
     const state = (await this.#ask({ ask: "machine", path: `/${name}`, client, claims })) as BootState;
     try {
-      const text = generated && !(name === "boot.ipxe" && usesScript(state)) ? generated(state) : await this.#template(file, name, state);
+      const text = generated && !(isBootScript(name) && usesScript(state)) ? generated(state) : await this.#template(file, name, state);
       return { kind: "text", name, body: Buffer.from(text, "utf8"), state };
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       return {
         kind: "broken",
         why: error.message,
-        body: Buffer.from(name.endsWith(".ipxe") ? errorScript(error.message) : `${error.message}\n`),
+        body: Buffer.from(errorText(name, error.message)),
       };
     }
   }
 
   async #template(file: string | null, name: string, state: BootState): Promise<string> {
-    // A profile's own script takes the place of boot.ipxe, made or not.
-    const own = name === "boot.ipxe" && usesScript(state) && state.profile.kind === "script";
+    // A profile's own script takes the place of the one that the boot program asks for, made or not.
+    const own = isBootScript(name) && usesScript(state) && state.profile.kind === "script";
+    if (own && (state.profile.bootProgram === "ipxe") === isGrubConfig(name))
+      throw new TemplateError(`profile ${state.profileName} is a script for ${state.profile.bootProgram}, and ${name} is another's`);
     const source = own ? state.profile.script : name;
     const path = own || file === null ? await this.#inside(source) : file;
     if (path === null) throw new TemplateError(`profile ${state.profileName}: no such file under boot-assets: ${source}`);
-    const values = name === "boot.ipxe" && !usesScript(state) ? { ...state.values, script: profileCommands(state) } : state.values;
+    const script =
+      isBootScript(name) && !usesScript(state) ? (isGrubConfig(name) ? grubCommands(state).join("\n") : profileCommands(state)) : null;
+    const values = script === null ? state.values : { ...state.values, script };
     return compileTemplate(await readFile(path, "utf8"), source)(values);
   }
 
   async #generated(name: string): Promise<((state: BootState) => string) | null> {
     if (name === "boot.ipxe") return bootScript;
-    if (basename(name) !== "autoexec.ipxe") return null;
+    if (isBuiltInGrubConfig(name)) return grubConfig;
+    const made = isGrubConfig(name)
+      ? grubConfig
+      : basename(name) === "autoexec.ipxe"
+        ? ({ values }: BootState) => autoexecScript(values)
+        : null;
+    if (made === null) return null;
     const beside = await this.#inside(dirname(name));
-    return beside === null ? null : ({ values }) => autoexecScript(values);
+    return beside === null ? null : made;
   }
 
   #isTemplate(name: string): boolean {
@@ -113,6 +124,12 @@ export class BootFiles {
     return file !== null && (file === root || file.startsWith(root + sep)) ? file : null;
   }
 }
+
+/** What a boot program asks for to know what to boot. `path` begins with a slash or not. */
+export const isBootScript = (path: string): boolean => /^\/?boot\.ipxe$/.test(path) || isGrubConfig(path);
+
+const errorText = (name: string, what: string): string =>
+  name.endsWith(".ipxe") ? errorScript(what) : isGrubConfig(name) ? grubError(what) : `${what}\n`;
 
 const usesScript = (state: BootState): boolean => state.profile.kind === "script" && !state.installed && state.stopped === null;
 

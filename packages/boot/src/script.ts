@@ -92,7 +92,9 @@ export function autoexecScript(values: TemplateValues): string {
   return lines([
     "#!ipxe",
     "ifconf --configurator ipv6 || goto failed",
-    `chain ${required(values.http)}/boot.ipxe || goto failed`,
+    // What fails in the script is not to be tried once more by autoboot: `exit 1` in it means the disk.
+    `imgfetch --name script ${required(values.http)}/boot.ipxe || goto failed`,
+    "imgexec --replace script || exit 1",
     ":failed",
     "autoboot",
   ]);

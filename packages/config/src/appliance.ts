@@ -100,11 +100,15 @@ export type Profile =
       readonly initrd: readonly Readonly<Record<string, string>>[];
       readonly cmdline: string;
       readonly once: boolean;
-      readonly bootProgram: "ipxe" | "grub" | "shim-grub";
+      readonly bootProgram: BootProgram;
     }
-  | { readonly kind: "script"; readonly script: string; readonly once: boolean; readonly bootProgram: "ipxe" | "grub" | "shim-grub" }
-  | { readonly kind: "disk" }
-  | { readonly kind: "wait" /** seconds */; readonly poll: number };
+  /** A script of iPXE's; where GRUB is the boot program, a configuration of GRUB's. */
+  | { readonly kind: "script"; readonly script: string; readonly once: boolean; readonly bootProgram: BootProgram }
+  | { readonly kind: "disk"; readonly bootProgram: BootProgram }
+  | { readonly kind: "wait" /** seconds */; readonly poll: number; readonly bootProgram: BootProgram };
+
+/** What firmware is handed: iPXE; GRUB; or shim, which Microsoft signed, and which loads GRUB from beside it. */
+export type BootProgram = "ipxe" | "grub" | "shim-grub";
 
 export interface MachineConfig {
   readonly name: string | null;

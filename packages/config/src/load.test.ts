@@ -33,7 +33,7 @@ test("the reference file gives the expected picture, without a warning", async (
     root: join(fixtures, "boot-assets"),
     listen: "networks" as const,
     allow: "networks" as const,
-    templates: ["*.ipxe", "preseed/*.cfg"],
+    templates: ["*.ipxe", "grub/*.cfg", "preseed/*.cfg"],
   };
   const expected: Appliance = {
     file: join(fixtures, "reference.yaml"),
@@ -106,8 +106,8 @@ test("the reference file gives the expected picture, without a warning", async (
         bootProgram: "ipxe",
       },
       "ubuntu-trusty": { kind: "script", script: "ubuntu.ipxe", once: true, bootProgram: "ipxe" },
-      local: { kind: "disk" },
-      wait: { kind: "wait", poll: 30 },
+      local: { kind: "disk", bootProgram: "ipxe" },
+      wait: { kind: "wait", poll: 30, bootProgram: "ipxe" },
       memtest: { kind: "script", script: "memtest.ipxe", once: false, bootProgram: "ipxe" },
     },
     defaultProfile: "wait",

@@ -134,7 +134,9 @@ function picture(
   const defaultProfile = whole.defaultProfile ?? (names.length === 1 ? (names[0] as string) : null);
   const asked = [defaultProfile, ...whole.networks.map((each) => each.defaultProfile), ...merged.machines.map((each) => each.profile)];
   // `wait` needs no definition.
-  const profiles = asked.includes("wait") ? { wait: { kind: "wait" as const, poll: 30 }, ...merged.profiles } : merged.profiles;
+  const profiles = asked.includes("wait")
+    ? { wait: { kind: "wait" as const, poll: 30, bootProgram: "ipxe" as const }, ...merged.profiles }
+    : merged.profiles;
   // TFTP serves what HTTP serves, and by the same rules, even where HTTP is off.
   const { root, listen, allow, templates } = whole.http ?? httpDefaults;
   const served = { root: resolve(folder, root), listen, allow, templates };

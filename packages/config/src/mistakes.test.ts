@@ -106,8 +106,6 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   // Features that are not there yet
   "http: { tls: { cert: a } }": "missing-key 14: http.tls.key: missing. Give a path, e.g. boot-assets.",
   "state: { database: x }": "not-supported 10: state.database: not supported yet. Delete it: leases are kept in state.dir.",
-  "profiles: { a: { script: x, bootProgram: grub } }":
-    "not-supported 42: profiles.a.bootProgram: not supported yet. Write ipxe, or give the URL of another boot program in boot.rules.",
   "machines: [{ port: { relay: 2001:db8::1, interfaceId: x } }]":
     "invalid-value 12: machines[0]: a slot without a name. Name the machine: its port tells no name.",
   "machines: [{ name: a, port: { relay: 2001:db8::1 } }]":

@@ -7,26 +7,19 @@ import type { Finding, Path } from "./problem.ts";
 interface Entry {
   /** `*` stands for any key, `[]` for any place in a list. */
   readonly key: string;
-  /** Only these values; default: any. */
-  readonly when?: (value: unknown) => boolean;
   readonly mend: string;
 }
 
 const NOT_SUPPORTED: readonly Entry[] = [
-  {
-    key: "profiles.*.bootProgram",
-    when: (value) => value === "grub" || value === "shim-grub",
-    mend: "Write ipxe, or give the URL of another boot program in boot.rules.",
-  },
   { key: "state.database", mend: "Delete it: leases are kept in state.dir." },
   { key: "mirrors", mend: "Delete it: the key is reserved for a cache of package mirrors." },
 ];
 
 export function findNotSupported(raw: unknown): Finding[] {
-  return NOT_SUPPORTED.flatMap(({ key, when, mend }) =>
+  return NOT_SUPPORTED.flatMap(({ key, mend }) =>
     matches(raw, key.split("."), [])
-      .filter(({ value }) => value !== undefined && value !== null && (when?.(value) ?? true))
-      .map(({ path }) => ({ id: "not-supported", severity: "error" as const, path, onKey: !when, what: "not supported yet", mend })),
+      .filter(({ value }) => value !== undefined && value !== null)
+      .map(({ path }) => ({ id: "not-supported", severity: "error" as const, path, onKey: true, what: "not supported yet", mend })),
   );
 }
 

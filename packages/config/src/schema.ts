@@ -60,7 +60,10 @@ const profile = v
       .text("a kernel command line", '"auto=true"', (value) => value)
       .optional()
       .describe("Kernel command line; a template"),
-    script: v.nonEmpty("a path under boot-assets", "ubuntu.ipxe").optional().describe("An iPXE script of one's own, a template"),
+    script: v
+      .nonEmpty("a path under boot-assets", "ubuntu.ipxe")
+      .optional()
+      .describe("A script of one's own, a template: iPXE's, or GRUB's where that is the boot program"),
     disk: z
       .literal(true, { error: v.expected("true", "disk: true") })
       .optional()
@@ -75,7 +78,11 @@ const profile = v
     if (kind === undefined) return v.fail(context, "does not say what to boot", "Give one of kernel, script, disk: true or poll: 30s.");
     if (kinds.length > 1) return v.fail(context, `${kinds.join(" and ")} together`, "Keep one of them.", [kinds[1] as string]);
     const allowed: readonly string[] =
-      kind === "kernel" ? [kind, "initrd", "cmdline", "once", "bootProgram"] : kind === "script" ? [kind, "once", "bootProgram"] : [kind];
+      kind === "kernel"
+        ? [kind, "initrd", "cmdline", "once", "bootProgram"]
+        : kind === "script"
+          ? [kind, "once", "bootProgram"]
+          : [kind, "bootProgram"];
     const odd = (Object.keys(value) as (keyof typeof value)[]).find((key) => value[key] !== undefined && !allowed.includes(key));
     if (odd) return v.fail(context, `has no meaning beside ${kind}`, "Delete it.", [odd]);
     const { once = true, bootProgram = "ipxe" } = value;
@@ -84,7 +91,7 @@ const profile = v
       return { kind: "kernel" as const, kernel, initrd, cmdline, once, bootProgram };
     }
     if (value.script) return { kind: "script" as const, script: value.script, once, bootProgram };
-    return value.poll === undefined ? { kind: "disk" as const } : { kind: "wait" as const, poll: value.poll };
+    return value.poll === undefined ? { kind: "disk" as const, bootProgram } : { kind: "wait" as const, poll: value.poll, bootProgram };
   });
 
 const variable = v.text("a variable's name", "disk", (value) => (/^[a-zA-Z_][\w-]*$/.test(value) ? value : null));
@@ -153,7 +160,7 @@ const http = v.map("the settings of http", "{ port: 80 }", {
   listing: v.flag.prefault(false).describe("Directory pages"),
   templates: v
     .list("a list of file patterns", '["*.ipxe"]', v.nonEmpty("a file pattern", '"*.ipxe"'))
-    .prefault(["*.ipxe", "preseed/*.cfg"])
+    .prefault(["*.ipxe", "grub/*.cfg", "preseed/*.cfg"])
     .describe("Files rendered for the machine that asks, never shown as source; all others are served as they are"),
   tls: v
     .optional(

@@ -2,7 +2,17 @@
  * The DHCPv6 server's decisions (RFC 9915 §16, §18.3, §19): a message in, an answer or a refusal out, with what must be
  * stored before the answer may leave and what to tell. No sockets, no clock.
  */
-import { type BootAsker, chooseRule, clientKind, compileTemplate, isBootClient, type TemplateError, templateValues } from "@netboot6/boot";
+import {
+  type BootAsker,
+  chooseRule,
+  clientKind,
+  compileTemplate,
+  isBootClient,
+  profileOf,
+  type Rule,
+  type TemplateError,
+  templateValues,
+} from "@netboot6/boot";
 import {
   type Address,
   type ClientFacts,
@@ -19,7 +29,7 @@ import {
   readClientFacts,
   SERVER_PORT,
 } from "@netboot6/codec";
-import type { Appliance, BootRule, DhcpConfig, Network } from "@netboot6/config";
+import type { Appliance, DhcpConfig, Network } from "@netboot6/config";
 import type { Asker, EventBody } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import { type Identified, type Machine, type Machines, NOBODY, newId } from "@netboot6/machines";
@@ -29,7 +39,7 @@ import { chooseNetwork, portOf, relayMac, relayReply, unwrap } from "./relays.ts
 export interface ServerState {
   readonly appliance: Appliance;
   readonly networks: readonly Network[];
-  readonly rules: readonly BootRule[];
+  readonly rules: readonly Rule[];
   readonly machines: Machines;
   readonly leases: Leases;
   readonly serverDuid: Uint8Array;
@@ -209,7 +219,14 @@ function discard(type: number, facts: ClientFacts, serverDuid: Uint8Array): stri
 
 function bootAnswer(state: ServerState, asked: Asked, address: Address | null): BootAnswer {
   const { facts, identified, network } = asked;
-  const asker: BootAsker = { facts, mac: identified.mac, uuid: identified.machine.uuid, network: network.name };
+  const { profile } = profileOf(state.appliance, state.machines, identified.machine.id, network);
+  const asker: BootAsker = {
+    facts,
+    mac: identified.mac,
+    uuid: identified.machine.uuid,
+    network: network.name,
+    bootProgram: profile.bootProgram,
+  };
   const choice = chooseRule(state.rules, asker);
   if (!choice.rule) return { url: null, params: [], why: choice.why };
   const { machine } = identified;

@@ -1,4 +1,5 @@
 /** Events in words: what a log line, the timeline and the terminal say. */
+import { isOptional } from "./stages.ts";
 import type { BootEvent, EventBody } from "./types.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
@@ -23,8 +24,10 @@ export function levelOf(event: EventBody): Level | null {
     case "ra.sent":
       return event.why === "periodic" || event.why === "solicited" ? "debug" : "info";
     case "http.finished":
+      if (event.status === 404 && isOptional(event.path)) return "debug";
       return event.status >= 400 || event.why !== undefined ? "warn" : event.method === "HEAD" ? "debug" : "info";
     case "tftp.finished":
+      if (event.status === "refused" && isOptional(event.path)) return "debug";
       return event.status === "sent" || event.status === "aborted" ? "info" : "warn";
     case "dhcpv6.dropped":
     case "appliance.waiting":

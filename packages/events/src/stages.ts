@@ -16,3 +16,10 @@ export const STAGES: readonly { readonly name: StageName; readonly label: string
 ];
 
 export const stageOrder = (name: StageName): number => STAGES.findIndex((stage) => stage.name === name);
+
+/**
+ * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and lists of GRUB's modules, which a signed
+ * GRUB has built in.
+ */
+export const isOptional = (path: string): boolean =>
+  /(?:revocations_\w+|shim_certificate_\d+)\.efi$|-efi\/(?:command|fs|crypto|terminal)\.lst$/.test(path);

@@ -1,7 +1,7 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
 import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
-import { stageOrder as order, type StageName } from "./stages.ts";
+import { isOptional, stageOrder as order, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
 import { judge, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
@@ -267,7 +267,7 @@ function stageOf(boot: BootRecord, event: BootEvent): StageName | null {
     case "tftp.finished":
       return fileStage(boot, event, come);
     case "machine.rendered":
-      return event.path.endsWith(".ipxe") ? scriptStage(event.path) : "answers";
+      return isScript(event.path) ? scriptStage(event.path) : "answers";
     case "machine.done":
       return "done";
     default:
@@ -279,7 +279,8 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   const { path } = event;
   // Firmware asks for the size first, and goes no further where that is refused.
   if (event.type === "http.finished" && event.method === "HEAD" && event.status < 400) return null;
-  if (path.endsWith(".ipxe")) return scriptStage(path);
+  if (isOptional(path)) return null;
+  if (isScript(path)) return scriptStage(path);
   if (/\.(efi|lkrn|k?k?pxe)$/.test(path)) return "program";
   if (path.startsWith("/done/")) return null;
   const known = boot.stages.find(
@@ -292,6 +293,8 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   if (come === "installer") return /\.(iso|img|squashfs|gz|xz)$/.test(path) ? "installer" : "answers";
   return null;
 }
+
+const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(path);
 
 /** autoexec.ipxe only leads iPXE to its script. */
 const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe") ? "ipxe" : "script");

@@ -23,10 +23,16 @@ export interface MachineOptions {
   readonly memory?: number;
   /** `br0` by default. */
   readonly bridge?: string;
-  /** A raw disk image. */
+  /** A raw disk image, see `bootableDisk`. */
   readonly disk?: string;
+  /** UEFI with Secure Boot on and Microsoft's keys enrolled. */
+  readonly secureBoot?: boolean;
+  /** `x86_64` by default. ARM64 is UEFI alone, and started as architecture 11 or 19. */
+  readonly cpu?: "x86_64" | "arm64";
   /** `ipxe.lkrn`, for `bios-ipxe`. */
   readonly ipxe?: string;
+  /** A script that it runs in place of its autoboot. */
+  readonly ipxeScript?: string;
   /** A reset restarts the machine; by default it powers it off. */
   readonly restart?: boolean;
   /** Hears each line of the serial console. */
@@ -39,7 +45,13 @@ export interface ConsoleLine {
   readonly text: string;
 }
 
-const OVMF = { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" };
+/** Code and variables. */
+const UEFI = {
+  x86_64: ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
+  arm64: ["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
+  "x86_64 secure": ["/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"],
+  "arm64 secure": ["/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"],
+} as const;
 const BOOT: Record<Exclude<Firmware, "bios-ipxe">, NetworkBoot> = { "uefi-http": "http6", "uefi-pxe": "pxe6" };
 const NIC_SLOT = 1;
 /**
@@ -154,7 +166,13 @@ export class Machine {
 }
 
 function qemuCommand(dir: string, tap: string, options: MachineOptions): string[] {
-  const argv = ["qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg,thread=multi", "-cpu", "max"];
+  const { cpu = "x86_64", secureBoot = false } = options;
+  const smm = secureBoot ? ",smm=on" : "";
+  const argv =
+    cpu === "arm64"
+      ? ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"]
+      : ["qemu-system-x86_64", "-machine", `q35,graphics=off${smm}`, "-cpu", "max"];
+  argv.push("-accel", "tcg,thread=multi");
   argv.push("-m", String(options.memory ?? 1024), "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio");
   // An empty romfile: without the NIC's own iPXE, only the firmware's network stack is there.
   argv.push("-netdev", `tap,id=lan,ifname=${tap},script=no,downscript=no`);
@@ -164,13 +182,15 @@ function qemuCommand(dir: string, tap: string, options: MachineOptions): string[
   if (!options.restart) argv.push("-no-reboot");
   if (options.firmware === "bios-ipxe") {
     if (!options.ipxe) throw new TypeError("a bios-ipxe machine needs ipxe.lkrn");
-    return [...argv, "-kernel", options.ipxe];
+    return [...argv, "-kernel", options.ipxe, ...(options.ipxeScript ? ["-initrd", options.ipxeScript] : [])];
   }
   const variables = join(dir, `${options.name}.variables.fd`);
-  writeFileSync(variables, withNetworkBoot(readFileSync(OVMF.variables), BOOT[options.firmware], options.mac, NIC_SLOT));
+  const [code, blank] = UEFI[secureBoot ? (`${cpu} secure` as const) : cpu];
+  writeFileSync(variables, withNetworkBoot(readFileSync(blank), BOOT[options.firmware], options.mac, NIC_SLOT));
+  if (secureBoot && cpu === "x86_64") argv.push("-global", "driver=cfi.pflash01,property=secure,value=on");
   return [
     ...argv,
-    ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${OVMF.code}`],
+    ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${code}`],
     ...["-drive", `if=pflash,format=raw,unit=1,file=${variables}`],
     ...["-boot", `menu=on,splash-time=${MENU_WAIT_MS}`],
     ...["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"],

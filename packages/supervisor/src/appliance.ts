@@ -1,6 +1,6 @@
 /** One process: starts the services in order, watches them, reloads and stops them. */
-import { rulesInForce } from "@netboot6/boot";
-import { type Appliance, type BootRule, type Network, readHost, resolveNetworks } from "@netboot6/config";
+import { type Rule, rulesInForce } from "@netboot6/boot";
+import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
 import { type ConsoleSettings, Readings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
 import { type DnsSettings, dnsWorker } from "@netboot6/dns";
@@ -264,7 +264,7 @@ export class RunningAppliance {
     const appliance = this.#appliance;
     // A boot program that is put there while it runs is given out a moment later.
     let looked = { at: 0, rules: rulesInForce(appliance) };
-    const rules = (): readonly BootRule[] => {
+    const rules = (): readonly Rule[] => {
       if (Date.now() - looked.at > BOOT_PROGRAMS_MS) looked = { at: Date.now(), rules: rulesInForce(appliance) };
       return looked.rules;
     };

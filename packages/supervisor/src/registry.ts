@@ -1,9 +1,8 @@
 /** What the main thread alone owns: machines, leases and boot state; and what it answers the workers from them. */
 import { randomUUID } from "node:crypto";
-import type { BootState } from "@netboot6/boot";
-import { templateValues } from "@netboot6/boot";
+import { type BootState, type ChosenProfile, isBootScript, profileOf, templateValues } from "@netboot6/boot";
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
-import type { Appliance, Network, Profile } from "@netboot6/config";
+import type { Appliance, Network } from "@netboot6/config";
 import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
@@ -13,7 +12,6 @@ import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
 const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
-const WAIT: Profile = { kind: "wait", poll: 30 };
 
 export class Registry {
   readonly machines: Machines;
@@ -117,7 +115,7 @@ export class Registry {
   }
 
   /** The profile that the machine boots by now, and who says so. */
-  profileFor(id: string, network: string | null): { readonly name: string; readonly why: string } {
+  profileFor(id: string, network: string | null): ChosenProfile {
     return this.#profileOf(id, this.#networks.find(({ name }) => name === network) ?? null);
   }
 
@@ -215,8 +213,8 @@ export class Registry {
     const { name, profile, why } = this.#profileOf(machine.id, network);
     const own = profile.kind === "kernel" || profile.kind === "script";
     const installed = own && profile.once && machine.boot.stage === "installed";
-    // What a boot rule names in place of /boot.ipxe installs whatever the profile says; autoexec.ipxe only leads to a script.
-    const installs = (own || path !== "/boot.ipxe") && !path.endsWith("/autoexec.ipxe");
+    // What a boot rule names in place of a boot script installs whatever the profile says; autoexec.ipxe only leads to a script.
+    const installs = isBootScript(path) ? own : !path.endsWith("/autoexec.ipxe");
     const stopped = own && !installed ? this.loopOf(machine.id, this.#letGo.get(machine.id) ?? 0) : null;
     if (installs && stopped === null && !installed && machine.boot.stage !== "installing") {
       machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
@@ -258,19 +256,8 @@ export class Registry {
     return leases.find((lease) => lease.network === network.name && lease.state === "bound" && !isPrefix(lease.address))?.address ?? null;
   }
 
-  #profileOf(machine: string | null, network: Network | null): { name: string; profile: Profile; why: string } {
-    const { profiles, defaultProfile } = this.#appliance;
-    const choices: [name: string | null | undefined, why: string][] = [
-      [machine === null ? null : this.machines.byId(machine)?.profile, "an operator chose the profile"],
-      [machine === null ? null : this.machines.config(machine)?.profile, "its entry under machines names the profile"],
-      [network?.defaultProfile, `the default profile of network ${network?.name}`],
-      [defaultProfile, "the default profile"],
-    ];
-    for (const [name, why] of choices) {
-      const profile = name === null || name === undefined ? undefined : profiles[name];
-      if (profile && name) return { name, profile, why };
-    }
-    return { name: "wait", profile: profiles.wait ?? WAIT, why: "no profile is set for it" };
+  #profileOf(machine: string | null, network: Network | null): ChosenProfile {
+    return profileOf(this.#appliance, this.machines, machine, network);
   }
 
   #takeMachines(): void {

@@ -69,7 +69,7 @@ async function run(): Promise<void> {
     const added = await addAsset(name, BOOT_ASSETS, {
       onProgress: ({ what, fraction }) => (view.footer = terminal ? `${name}: ${what} ${Math.round(fraction * 100)}%` : ""),
     });
-    view.say(`boot-assets: ${added.package} ${added.version}`);
+    view.say(`boot-assets: ${added.source}`);
   }
   view.footer = "";
   const configuration = readFileSync(new URL("appliance.yaml", import.meta.url), "utf8")

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { ASSETS, AssetError, addAsset, type DownloadProgress, isAssetName } from "@netboot6/boot";
 import { loadAppliance } from "@netboot6/config";
 import { formatBytes } from "@netboot6/events";
@@ -12,10 +13,10 @@ export async function addAssets(names: readonly string[], options: { config: str
     console.error(`netboot6: no such asset: ${unknown.join(", ")}. There are: ${Object.keys(ASSETS).join(", ")}.`);
     return 2;
   }
-  const root = options.root ?? (await configuredRoot(options.config));
+  const root = resolve(options.root ?? (await configuredRoot(options.config)));
   for (const name of names.filter(isAssetName)) {
     const spinner = ora({
-      text: `${name}: asking for ${ASSETS[name].package}`,
+      text: `${name}: ${ASSETS[name].what}`,
       isEnabled: process.stderr.isTTY === true,
       isSilent: process.stderr.isTTY !== true,
     }).start();
@@ -27,9 +28,7 @@ export async function addAssets(names: readonly string[], options: { config: str
         },
       });
       spinner.stop();
-      console.log(
-        `${name}: ${added.package} ${added.version} ${added.alreadyThere ? "is there already" : "added"}: ${added.files.join(", ")}`,
-      );
+      console.log(`${name}: ${added.source} ${added.alreadyThere ? "is there already" : "added"}: ${added.files.join(", ")}`);
     } catch (error) {
       spinner.stop();
       if (!(error instanceof AssetError)) throw error;

@@ -80,7 +80,8 @@ export class Explainer {
     const facts = message && !isRelayMessage(message) ? readClientFacts(message) : null;
     if (!facts?.ok || told === undefined) return [];
     const uuid = told.machine === undefined ? null : (this.#registry.machines.byId(told.machine)?.uuid ?? null);
-    const asker = { facts: facts.value, mac: told.mac ?? null, uuid, network: told.network ?? "" };
+    const { bootProgram } = this.#registry.profileFor(told.machine ?? "", told.network ?? null).profile;
+    const asker = { facts: facts.value, mac: told.mac ?? null, uuid, network: told.network ?? "", bootProgram };
     return chooseRule([], asker).kind === "system" ? [] : explainRules(rulesInForce(this.#appliance), asker);
   }
 
