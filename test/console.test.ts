@@ -182,10 +182,43 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     assert.ok(!configuration.includes(TOKEN));
   });
 
+  await t.test("DNS: what became of the questions, which upstream does not answer, who was left without an answer", async () => {
+    const client = vlan.client("asker");
+    client.up();
+    const dig = (name: string, type: string): Promise<unknown> =>
+      client.namespace.exec(["dig", "+tries=1", "+timeout=8", `@${vlan.address}`, type, name], { timeout: 20 });
+    await page.waitForTimeout(2000);
+    for (let i = 0; i < 20; i++) await dig("localhost", "AAAA");
+    await dig("deb.example", "AAAA");
+    await page.locator("nav a", { hasText: "DNS" }).click();
+    await page.locator("tr.bad", { hasText: "2001:db8:0:1::53" }).waitFor();
+    await page.locator(".rates canvas").waitFor();
+    assert.match(await text(page, "main"), /Not answered[\s\S]*SERVFAIL: no upstream answered/);
+    assert.match(await text(page, "dl"), /Failed1$/);
+    await shot(page, "dns");
+  });
+
+  await t.test("what a machine would get is explained, from its own page and by its MAC", async () => {
+    await goTo(page, "machines/node-07");
+    await page.getByRole("link", { name: "What would it get" }).click();
+    await page.locator("h2", { hasText: "Its Solicit is answered with Advertise" }).waitFor();
+    assert.match(
+      await text(page, "main"),
+      /bootfile-url[\s\S]*ipxe\/x86_64\/ipxe\.efi[\s\S]*#!ipxe\necho netboot6: node-07, profile debian-12/,
+    );
+    await page.locator("#who").fill("52:54:00:0d:00:zz");
+    await page.keyboard.press("Enter");
+    await page.locator(".error", { hasText: "52:54:00:0d:00:zz is not understood" }).waitFor();
+    await page.locator("#who").fill("52:54:00:99:00:01");
+    await page.locator("#asker").selectOption({ label: "an installed system" });
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.locator("h2", { hasText: "m-525400990001" }).waitFor();
+  });
+
   await t.test("dark, and 360 px wide: nothing reaches over the edge, and all can be read", async () => {
     const phone = await openConsole(browser, { colorScheme: "dark", viewport: { width: 360, height: 740 } });
     await phone.page.locator(".tile").first().waitFor();
-    for (const path of ["", "machines/node-01", "leases", "networks", "assets", "configuration"]) {
+    for (const path of ["", "machines/node-01", "leases", "networks", "dns", "assets", "explain", "configuration"]) {
       await goTo(phone.page, path);
       await phone.page.locator("h1").first().waitFor({ state: "attached" });
       await phone.page.waitForTimeout(400);
@@ -198,10 +231,10 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     await shot(dark.page, "machine-dark");
     for (const scheme of ["light", "dark"] as const) {
       await dark.page.emulateMedia({ colorScheme: scheme });
-      for (const path of ["", "machines/node-07"]) {
+      for (const path of ["", "machines/node-07", "dns"]) {
         await goTo(dark.page, path);
         await dark.page
-          .locator(path === "" ? ".tile" : ".chart")
+          .locator(path === "" ? ".tile" : path === "dns" ? ".rates canvas" : ".chart")
           .first()
           .waitFor();
         assert.deepEqual(await dark.page.evaluate(POOR_CONTRAST), [], `${scheme} ${path}`);
@@ -252,7 +285,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
   await t.test("where the appliance is gone the page says so, and it is live again by itself", async () => {
     // The browser itself tells of each answer that is no success: the token that was missing, the machine that was forgotten.
     assert.deepEqual(
-      wrongs.filter((each) => !/ 401 .*\/profile$/.test(each) && !/ 404 .*\/m-5254000d0019/.test(each)),
+      wrongs.filter((each) => !/ 401 .*\/profile$/.test(each) && !/ 404 .*\/m-5254000d0019/.test(each) && !/ 422 .*\/explain/.test(each)),
       [],
     );
     await appliance.stop();

@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { assetsView, leaseView, type MachineView, machineView, networkView, problemView, statusView, timelineView } from "./schemas.ts";
+import {
+  assetsView,
+  type DnsView,
+  dnsView,
+  explanationView,
+  leaseView,
+  type MachineView,
+  machineView,
+  networkView,
+  problemView,
+  statusView,
+  timelineView,
+} from "./schemas.ts";
 import { ADDRESS, boot, MAC, TOKEN, testConsole } from "./test-console.ts";
 
 const HEADERS = { host: "[::1]:8067" };
@@ -45,11 +57,66 @@ test("every route gives what its schema says, no more and no less", async () => 
     ),
     "/assets": assetsView,
     "/status": statusView,
+    "/dns": dnsView,
+    [`/explain?mac=${MAC}`]: explanationView,
   };
   for (const [path, schema] of Object.entries(schemas)) {
     const parsed = schema.safeParse(await get(console, path));
     assert.ok(parsed.success, `${path}: ${parsed.error?.message}`);
   }
+});
+
+test("DNS answers are summed by where they came from, over time, and who was not served is named", async () => {
+  const console = await testConsole();
+  const { bus } = console;
+  const client = "2001:db8:0:1::5";
+  const answered = { type: "dns.answered", name: "deb.example", qtype: "AAAA", seconds: 0.01, client, machine: ID } as const;
+  bus.emit({ ...answered, rcode: "NOERROR", from: "upstream" });
+  bus.emit({ type: "dns.counted", rcode: "NOERROR", from: "cache", count: 40, client, machine: ID });
+  bus.emit({ ...answered, rcode: "SERVFAIL", from: "failed" });
+  bus.emit({ type: "dns.counted", rcode: "REFUSED", from: "refused", count: 3, client: "2001:db8:9::1" });
+  bus.emit({ type: "wire.dropped", service: "dns", why: "faster than dns.rateLimit", count: 7, client });
+  bus.emit({ type: "dns.upstream", upstream: "2001:db8::53", state: "down", why: "no answer within 800 ms" });
+  const { upstreams, answers, intervals, unserved } = (await get(console, "/dns")) as DnsView;
+  assert.deepEqual(
+    upstreams.map(({ upstream, up, why }) => [upstream, up, why]),
+    [["2001:db8::53", false, "no answer within 800 ms"]],
+  );
+  assert.deepEqual(answers, { cache: 40, upstream: 1, local: 0, stale: 0, refused: 3, failed: 1 });
+  assert.equal(
+    intervals.reduce((sum, { cache, upstream, refused, failed }) => sum + cache + upstream + refused + failed, 0),
+    45,
+  );
+  assert.deepEqual(
+    unserved.map((each) => [each.client, each.machine, each.count, each.why]),
+    [
+      [client, ID, 8, "faster than dns.rateLimit"],
+      ["2001:db8:9::1", null, 3, "REFUSED: dns.allow names its address not, or nobody is asked that"],
+    ],
+  );
+});
+
+test("explain gives what a machine would get, secrets blanked; a question that is none is told so", async () => {
+  const console = await testConsole();
+  assert.match(JSON.stringify(await get(console, `/explain?mac=${MAC}`)), /kernel linux password=\*\*\*/);
+  const wrong = await console.app.inject({ url: "/api/v1/explain?mac=nonsense", headers: HEADERS });
+  assert.equal(wrong.statusCode, 422);
+  assert.match(wrong.json().detail, /nonsense is not understood/);
+});
+
+test("a machine that is not served is there with its verdict for as long as it asks, and cannot be changed", async () => {
+  const console = await testConsole({ token: TOKEN });
+  const id = "m-525400000009";
+  const why = "the relay's link-address 2001:db8:7::1 belongs to no network";
+  console.bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why, client: "fe80::9", machine: id, mac: "52:54:00:00:00:09" });
+  const all = (await get(console, "/machines?verdict=not-served")) as MachineView[];
+  assert.deepEqual(
+    all.map(({ id: name, served, verdict }) => [name, served, verdict?.text]),
+    [[id, false, `its Solicit is not answered: ${why}.`]],
+  );
+  assert.equal(((await get(console, `/machines/${id}`)) as MachineView).served, false);
+  const refused = await console.app.inject({ method: "POST", url: `/api/v1/machines/${id}/boot-again`, headers: WRITES });
+  assert.equal(refused.statusCode, 404);
 });
 
 test("what a link costs its machines is shown with its network for as long as it does", async () => {
@@ -226,7 +293,9 @@ test("the OpenAPI description has every route, its parameters and its answers", 
     "delete /api/v1/machines/{id}",
     "get /api/v1/assets",
     "get /api/v1/config",
+    "get /api/v1/dns",
     "get /api/v1/events",
+    "get /api/v1/explain",
     "get /api/v1/leases",
     "get /api/v1/machines",
     "get /api/v1/machines/{id}",

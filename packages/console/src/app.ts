@@ -6,7 +6,9 @@ import { refusal } from "./guard.ts";
 import { isPage, pageRoutes } from "./page.ts";
 import { problem } from "./problem.ts";
 import { applianceRoutes, leaseRoutes, status } from "./routes-appliance.ts";
+import { dnsRoutes } from "./routes-dns.ts";
 import { eventRoutes } from "./routes-events.ts";
+import { explainRoutes } from "./routes-explain.ts";
 import { machineRoutes } from "./routes-machines.ts";
 import type { Context } from "./sources.ts";
 import { VERSION } from "./version.ts";
@@ -74,6 +76,8 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
       machineRoutes(api, context);
       leaseRoutes(api, context);
       applianceRoutes(api, context);
+      dnsRoutes(api, context);
+      explainRoutes(api, context);
       eventRoutes(api, context);
       api.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
     },

@@ -19,7 +19,7 @@ test("the page is given without the token, off loopback too; the API is not", as
 test("each file has its type and a policy that lets nothing in from elsewhere, and nothing inline", async () => {
   const { app } = await testConsole();
   const types: Record<string, RegExp> = { html: /^text\/html/, css: /^text\/css/, js: /^text\/javascript/, svg: /^image\/svg/ };
-  for (const name of [...readdirSync(FILES), "htm-preact.js"]) {
+  for (const name of [...readdirSync(FILES), "htm-preact.js", "uplot.js", "uplot.css"]) {
     const answer = await app.inject({ url: name === "index.html" ? "/" : `/page/${name}`, headers });
     assert.equal(answer.statusCode, 200, name);
     assert.match(String(answer.headers["content-type"]), types[name.split(".").at(-1) as string] as RegExp);

@@ -4,8 +4,12 @@ import { extname } from "node:path";
 import type { FastifyInstance } from "fastify";
 
 const FILES = new URL("./page/", import.meta.url);
-/** preact and htm in one module that a browser imports as it is. */
-const LIBRARY = new URL(import.meta.resolve("htm/preact/standalone"));
+/** What a browser imports as it is: preact and htm in one module, and charts. */
+const LIBRARIES: Readonly<Record<string, string>> = {
+  "htm-preact.js": import.meta.resolve("htm/preact/standalone"),
+  "uplot.js": import.meta.resolve("uplot/dist/uPlot.esm.js"),
+  "uplot.css": import.meta.resolve("uplot/dist/uPlot.min.css"),
+};
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -30,5 +34,6 @@ export async function pageRoutes(app: FastifyInstance): Promise<void> {
     const body = await readFile(new URL(name, FILES));
     serve(name === "index.html" ? "/" : `/page/${name}`, type, body);
   }
-  serve("/page/htm-preact.js", TYPES[".js"] as string, await readFile(LIBRARY));
+  for (const [name, library] of Object.entries(LIBRARIES))
+    serve(`/page/${name}`, TYPES[extname(name)] as string, await readFile(new URL(library)));
 }

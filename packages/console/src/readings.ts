@@ -1,6 +1,7 @@
 /** What the console keeps of the stream beside timelines: readers, bounded in memory. */
 import { type Address, isLinkLocal } from "@netboot6/codec";
 import type { Asker, BootEvent, ServiceName, Timelines } from "@netboot6/events";
+import { DnsReadings } from "./dns-readings.ts";
 import { Metrics } from "./metrics.ts";
 import { EventRing } from "./ring.ts";
 
@@ -30,6 +31,7 @@ const MAX_RIVALS = 256;
 export class Readings {
   readonly ring = new EventRing();
   readonly metrics: Metrics;
+  readonly dns = new DnsReadings();
   /** Unix milliseconds. */
   readonly startedAt = Date.now();
   /** What was waited for last; null: nothing. */
@@ -51,6 +53,7 @@ export class Readings {
   readonly read = (event: BootEvent): void => {
     this.ring.read(event);
     this.metrics.read(event);
+    this.dns.read(event);
     switch (event.type) {
       case "appliance.ready":
         this.#expected = event.services;

@@ -1,6 +1,6 @@
 import { parseMac } from "@netboot6/codec";
 import { isLive } from "@netboot6/leases";
-import type { Machine } from "@netboot6/machines";
+import { type Machine, NOBODY } from "@netboot6/machines";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import { problem } from "./problem.ts";
@@ -33,14 +33,15 @@ export function machineRoutes(app: FastifyInstance, context: Context): void {
   app.get<{ Querystring: Filter }>(
     "/machines",
     described({ tag: "machines", summary: "All machines, or those that fit", query: filter, gives: z.array(machineView) }),
-    async ({ query }) => [...machines.all()].map(show).filter((machine) => fits(machine, query)),
+    async ({ query }) => [...[...machines.all()].map(show), ...strangers(context)].filter((machine) => fits(machine, query)),
   );
   app.get<{ Params: { id: string } }>(
     "/machines/:id",
     described({ tag: "machines", summary: "One machine", params: byId, gives: machineView }),
     async ({ params }, reply) => {
       const machine = find(params.id);
-      return machine ? show(machine) : unknown(reply, params.id);
+      if (machine) return show(machine);
+      return strangers(context).find(({ id }) => id === params.id) ?? unknown(reply, params.id);
     },
   );
   app.get<{ Params: { id: string } }>(
@@ -96,6 +97,14 @@ export function machineRoutes(app: FastifyInstance, context: Context): void {
   );
 }
 
+/** Those that are not served, and why: a relay that is not allowed, a network that nobody configured. */
+function strangers(context: Context): MachineView[] {
+  const { registry, timelines } = context;
+  return [...timelines.ids()]
+    .filter((id) => registry.machines.byId(id) === undefined && timelines.verdict(id, Date.now()) !== null)
+    .map((id) => ({ ...viewOf({ ...NOBODY, id }, context), served: false }));
+}
+
 function viewOf(machine: Machine, { registry, timelines, readings }: Context): MachineView {
   const now = Date.now();
   // The token in boot state lets its bearer report the machine as done: it is not shown.
@@ -119,6 +128,7 @@ function viewOf(machine: Machine, { registry, timelines, readings }: Context): M
     boot: { stage: boot.stage, since: boot.since },
     shared,
     met,
+    served: true,
     firstSeen,
     lastSeen: seen?.at ?? null,
     stage: timelines.stage(id),

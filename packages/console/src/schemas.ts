@@ -36,6 +36,7 @@ export const machineView = z.strictObject({
   boot: z.strictObject({ stage: z.enum(["new", "installing", "installed"]), since: time }),
   shared: z.boolean().describe("Several machines speak from its link-local address"),
   met: z.boolean(),
+  served: z.boolean().describe("false: it is not answered, and nothing is kept of it but its verdict"),
   firstSeen: time,
   lastSeen: time.nullable().describe("Unix milliseconds; null: not since the start"),
   stage: stageName.nullable().describe("How far its newest boot has come"),
@@ -119,6 +120,80 @@ export const networkView = z.strictObject({
   leases: z.int().describe("Addresses and prefixes that are leased now"),
 });
 export type NetworkView = z.infer<typeof networkView>;
+
+const count = z.int();
+const answersBySource = {
+  cache: count,
+  upstream: count,
+  local: count.describe("Names of machines, leases and records, and those that are never asked upstream"),
+  stale: count.describe("Out of date, as no upstream answered (RFC 8767)"),
+  refused: count,
+  failed: count.describe("SERVFAIL"),
+};
+export const dnsView = z.strictObject({
+  upstreams: z
+    .array(
+      z.strictObject({
+        upstream: text.describe("As the configuration writes it"),
+        up: z.boolean(),
+        why: text.nullable().describe("null: it answers since the start"),
+        at: time.nullable().describe("Unix milliseconds since when; null: since the start"),
+      }),
+    )
+    .readonly(),
+  answers: z.strictObject(answersBySource).describe("Since the start, by where they came from"),
+  intervalSeconds: z.int(),
+  intervals: z
+    .array(z.strictObject({ at: time, ...answersBySource }))
+    .readonly()
+    .describe("The last hour, the newest last"),
+  unserved: z
+    .array(z.strictObject({ client: text, machine: text.nullable(), count, why: text, at: time }))
+    .readonly()
+    .describe("Clients that were refused, asked too often or got no answer; the newest first"),
+});
+export type DnsView = z.infer<typeof dnsView>;
+
+const written = z.string().max(256).optional();
+export const askedFor = z.strictObject({
+  mac: written,
+  uuid: written,
+  arch: written.describe("Client architecture: IANA's name or number; none: a system"),
+  userClass: written.describe("iPXE: as iPXE asks"),
+  relay: written.describe("The address of the relay that it asks through"),
+  network: written.describe("The network that it is on; default: the first"),
+});
+export type AskedFor = z.infer<typeof askedFor>;
+
+const words = z.tuple([text, text]).readonly();
+export const explanationView = z.strictObject({
+  network: text,
+  explanations: z
+    .array(
+      z.strictObject({
+        message: text,
+        machine: text.nullable(),
+        answer: text.nullable().describe("null: no answer leaves"),
+        why: addresses,
+        addresses: addresses.describe("What it would be leased"),
+        options: z.array(words).readonly().describe("Name and value"),
+        rules: z
+          .array(
+            z.strictObject({
+              rule: count.describe("Counted from 1"),
+              matches: text,
+              url: text,
+              whyNot: text.nullable().describe("null: it is the one that decides"),
+            }),
+          )
+          .readonly(),
+      }),
+    )
+    .readonly(),
+  advertisement: z.unknown().describe("The router advertisement that it hears from us; null: none"),
+  served: z.strictObject({ profile: text, why: text, script: text }).nullable().describe("Its /boot.ipxe"),
+});
+export type ExplanationView = z.infer<typeof explanationView>;
 
 export const assetsView = z.strictObject({
   root: text.nullable().describe("null: no files are served"),

@@ -4,6 +4,7 @@ import type { EventBus, RelayCounts, Timelines } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import type { Machine, Machines } from "@netboot6/machines";
 import type { Readings } from "./readings.ts";
+import type { AskedFor, ExplanationView } from "./schemas.ts";
 
 export interface ConsoleSettings {
   readonly appliance: Appliance;
@@ -30,6 +31,8 @@ export interface ConsoleSources {
   readonly relays: RelayCounts;
   readonly readings: Readings;
   readonly registry: ConsoleRegistry;
+  /** What a machine would get, and why; sends nothing. Rejects with what is wrong with the question. */
+  explain(asked: AskedFor): Promise<ExplanationView>;
 }
 
 /** What every route is given; `settings` as they are now. */

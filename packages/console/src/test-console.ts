@@ -7,6 +7,7 @@ import { Machines } from "@netboot6/machines";
 import type { FastifyInstance } from "fastify";
 import { buildApp } from "./app.ts";
 import { Readings } from "./readings.ts";
+import type { AskedFor, ExplanationView } from "./schemas.ts";
 import type { ConsoleRegistry } from "./sources.ts";
 
 export const MAC = "52:54:00:00:00:01";
@@ -68,8 +69,13 @@ export async function testConsole(settings: { token?: string; host?: string } = 
       return lease && leases.release(lease);
     },
   };
+  const explain = async ({ mac }: AskedFor): Promise<ExplanationView> => {
+    if (mac !== MAC) throw Object.assign(new Error(`MAC ${mac} is not understood`), { name: "QuestionError" });
+    const served = { profile: "debian", why: "the default profile", script: "#!ipxe\nkernel linux password=geheim\n" };
+    return { network: "prov", explanations: [], advertisement: null, served };
+  };
   const settingsNow = { appliance, console, networks: [network] };
-  const app = await buildApp({ bus, timelines, relays, readings, registry, settings: () => settingsNow });
+  const app = await buildApp({ bus, timelines, relays, readings, registry, explain, settings: () => settingsNow });
   return { app, bus, registry, readings };
 }
 

@@ -1,5 +1,5 @@
 /** The resolvers that are asked, and how each of them does. */
-import type { Upstream } from "@netboot6/config";
+import { type Upstream, upstreamText } from "@netboot6/config";
 import type { Emit } from "@netboot6/events";
 
 /** Missed answers in a row until an upstream counts as down: one lost packet is nothing, one slow name hardly more. */
@@ -31,13 +31,6 @@ export class UpstreamHealth {
     this.upstream = upstream;
     this.name = upstreamText(upstream);
   }
-}
-
-/** As the configuration writes it. */
-function upstreamText({ address, port, tlsName }: Upstream): string {
-  const bracketed = address.includes(":") ? `[${address}]` : address;
-  if (tlsName !== null) return `tls://${bracketed}${port === 853 ? "" : `:${port}`}#${tlsName}`;
-  return port === 53 ? address : `${bracketed}:${port}`;
 }
 
 export class Upstreams {

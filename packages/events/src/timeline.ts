@@ -122,6 +122,11 @@ export class Timelines {
     return boots && { machine, boots: boots.map(bootOf), verdict: judge(boots, this.#world, now) };
   }
 
+  /** The machines that something happened to, also those that are not served. */
+  ids(): IterableIterator<string> {
+    return this.#machines.keys();
+  }
+
   /** Why it stands still; null where it does not. */
   verdict(machine: string, now: number): Verdict | null {
     return judge(this.#machines.get(machine) ?? [], this.#world, now);

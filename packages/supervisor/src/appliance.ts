@@ -8,6 +8,7 @@ import { EventBus, RelayCounts, type Running, type ServiceName, Timelines } from
 import { type HttpSettings, httpWorker } from "@netboot6/http";
 import { type RaSettings, startRouterAdvertiser } from "@netboot6/ra";
 import { type TftpSettings, tftpWorker } from "@netboot6/tftp";
+import { explainTo } from "./explain/ask.ts";
 import type { Registry } from "./registry.ts";
 import { SupervisedWorker } from "./worker-service.ts";
 
@@ -217,6 +218,8 @@ export class RunningAppliance {
               relays: this.relays,
               readings: this.readings,
               registry: this.registry,
+              explain: (asked) =>
+                explainTo(asked, { appliance: this.#appliance, networks: this.#networks, registry: this.registry.copy() }, null),
             }),
         ),
       );

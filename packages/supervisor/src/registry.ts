@@ -12,6 +12,7 @@ import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
 const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
+const NOWHERE = { setAside: null, commit: async () => {}, later: () => {}, close: async () => {} };
 
 export class Registry {
   readonly machines: Machines;
@@ -39,9 +40,22 @@ export class Registry {
   }
 
   /** What the store has now, to be looked at: nothing of what becomes of it is written. */
-  static inMemory(appliance: Appliance): Registry {
-    const nothing = { setAside: null, commit: async () => {}, later: () => {}, close: async () => {} };
-    return new Registry(appliance, { ...nothing, stored: readStored(appliance.state.dir) });
+  static inMemory(appliance: Appliance, networks: readonly Network[]): Registry {
+    const registry = new Registry(appliance, { ...NOWHERE, stored: readStored(appliance.state.dir) });
+    registry.configure(appliance, networks);
+    return registry;
+  }
+
+  /** A copy of it as it is now, of which nothing is written. */
+  copy(): Registry {
+    const stored = [
+      { kind: "meta", key: "serverDuid", value: Buffer.from(this.serverDuid).toString("hex") },
+      ...[...this.machines.all()].map(machineChange),
+      ...[...this.leases.all()].map(leaseChange),
+    ];
+    const copy = new Registry(this.#appliance, { ...NOWHERE, stored });
+    copy.configure(this.#appliance, this.#networks);
+    return copy;
   }
 
   private constructor(appliance: Appliance, store: Store) {

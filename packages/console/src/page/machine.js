@@ -66,7 +66,8 @@ export class MachinePage extends Component {
           ${boot ? html`<${Boots} boots=${boots} boot=${boot} onChoose=${(at) => this.setState({ chosen: at })} />` : timeline && html`<p class="empty">It was not seen booting yet. Power it on, or boot it again.</p>`}
         </div>
         <aside>
-          <${Actions} machine=${machine} ask=${ask} />
+          ${machine.served ? html`<${Actions} machine=${machine} ask=${ask} />` : html`<p class="note">It is not served: nothing is kept of it.</p>`}
+          <p><a href="#/explain/${encodeURIComponent(id)}">What would it get, and why?</a></p>
           <${Identities} machine=${machine} />
           <${Leases} leases=${leases} ask=${ask} />
         </aside>

@@ -1,5 +1,7 @@
 import { keepToken } from "./api.js";
 import { Assets, Configuration } from "./assets.js";
+import { Dns } from "./dns.js";
+import { Explain } from "./explain.js";
 import { Component, html, render } from "./htm-preact.js";
 import { Leases } from "./leases.js";
 import { MachinePage } from "./machine.js";
@@ -12,7 +14,9 @@ const SECTIONS = {
   "": ["Machines", Wall],
   leases: ["Leases", Leases],
   networks: ["Networks", Networks],
+  dns: ["DNS", Dns],
   assets: ["Assets", Assets],
+  explain: ["Explain", Explain],
   configuration: ["Config", Configuration],
 };
 
@@ -111,7 +115,7 @@ class App extends Component {
   section(section, id, words) {
     if (section === "machines" && id !== null) return html`<${MachinePage} key=${id} id=${id} />`;
     const [, Section] = SECTIONS[section] ?? SECTIONS[""];
-    return html`<${Section} words=${words} />`;
+    return html`<${Section} key=${id} words=${words} id=${id} />`;
   }
 }
 

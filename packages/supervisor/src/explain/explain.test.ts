@@ -39,7 +39,7 @@ async function explainer(t: { after: (f: () => void) => void }) {
   const { networks } = resolveNetworks(appliance, [HOST]);
   const [onLink, relayed] = networks;
   assert.ok(onLink && relayed);
-  return { appliance, onLink, relayed, make: () => new Explainer(appliance, networks) };
+  return { appliance, onLink, relayed, make: () => new Explainer(appliance, networks, Registry.inMemory(appliance, networks)) };
 }
 
 const question = { mac: "52:54:00:00:00:01", uuid: null, arch: 16, userClass: null, relay: null };

@@ -14,7 +14,7 @@ import type { Appliance, Network } from "@netboot6/config";
 import { handle, type ServerState } from "@netboot6/dhcpv6";
 import type { EventBody } from "@netboot6/events";
 import { buildAdvertisement, forwards } from "@netboot6/ra";
-import { Registry } from "../registry.ts";
+import type { Registry } from "../registry.ts";
 import type { Captured } from "./capture.ts";
 import { optionsInWords } from "./options.ts";
 
@@ -43,11 +43,11 @@ export class Explainer {
   readonly #networks: readonly Network[];
   readonly #registry: Registry;
 
-  constructor(appliance: Appliance, networks: readonly Network[]) {
+  /** `registry`: a copy, which the questions change. */
+  constructor(appliance: Appliance, networks: readonly Network[], registry: Registry) {
     this.#appliance = appliance;
     this.#networks = networks;
-    this.#registry = Registry.inMemory(appliance);
-    this.#registry.configure(appliance, networks);
+    this.#registry = registry;
   }
 
   /** `on`: the interface that the message would come in on; null: by a relay. */
