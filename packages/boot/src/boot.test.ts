@@ -1,11 +1,14 @@
 /** Kinds of client, rules, templates and scripts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BootRule, Profile } from "@netboot6/config";
+import { parsePrefix } from "@netboot6/codec";
+import type { Appliance, BootRule, Network, Profile } from "@netboot6/config";
+import { NOBODY } from "@netboot6/machines";
 import { clientKind } from "./client-kind.ts";
 import { type BootAsker, builtInRules, chooseRule } from "./rules.ts";
 import { autoexecScript, type BootState, bootScript, errorScript } from "./script.ts";
 import { compileTemplate, TemplateError, type TemplateValues } from "./templates.ts";
+import { templateValues } from "./values.ts";
 
 const values: TemplateValues = {
   http: "http://[2001:db8:0:1::1]",
@@ -16,6 +19,7 @@ const values: TemplateValues = {
   machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "2001:db8:0:1::5", vars: { disk: "/dev/sda" } },
   network: { name: "provisioning", prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" },
   done: null,
+  withheld: null,
 };
 const state = (profile: Profile, more: Partial<BootState> = {}): BootState => ({
   values,
@@ -112,6 +116,56 @@ test("templates: an unknown name is an error with line and column, never an empt
 test("templates: a control character in a value would be another command: it is an error", () => {
   const evil = { ...values, machine: { ...values.machine, vars: { disk: "sda\nchain http://evil/" } } };
   assert.throws(() => compileTemplate("{{ machine.vars.disk }}", "t")(evil), /machine\.vars\.disk has a control character/);
+});
+
+test("templates: what would break the text that a value goes into is an error with line and column, and says no value", () => {
+  const render = (text: string, disk: string, into: Parameters<typeof compileTemplate>[2]) =>
+    compileTemplate(text, "f", into)({ ...values, machine: { ...values.machine, vars: { disk } } });
+  const refused = (text: string, disk: string, into: Parameters<typeof compileTemplate>[2], why: RegExp): void =>
+    assert.throws(
+      () => render(text, disk, into),
+      (error: Error) => error instanceof TemplateError && why.test(error.message) && !error.message.includes(disk),
+    );
+  const cmdline = "a=1\n  root={{ machine.vars.disk }}";
+  assert.equal(render(cmdline, "/dev/sda", "kernel arguments"), "a=1\n  root=/dev/sda");
+  refused(cmdline, "sda init=/bin/sh", "kernel arguments", /^f:2:8: the value of \{\{ machine\.vars\.disk \}\} .* a space in it/);
+  refused(cmdline, 'sd"a', "kernel arguments", /quote/);
+  // biome-ignore-start lint/suspicious/noTemplateCurlyInString: iPXE's variable
+  refused(cmdline, "x${net0/mac}", "kernel arguments", /iPXE would put/);
+  const script = "#!ipxe\n{% if http %}echo {{ machine.vars.disk }}\n{% endif %}kernel linux \\\n  root={{ machine.vars.disk }}\n";
+  refused(script, "two words", "iPXE script", /^f:4:8: .* a space/);
+  assert.match(render(script.replace("kernel", "echo"), "two words", "iPXE script"), /echo two words/);
+  refused("echo {{ machine.vars.disk }}", "x || chain http://evil", "iPXE script", /another command/);
+  refused("set x {{ machine.vars.disk }}", "${y}", "iPXE script", /iPXE would put/);
+  // biome-ignore-end lint/suspicious/noTemplateCurlyInString: iPXE's variable
+  refused("  linux /k {{ machine.vars.disk }}", "a b", "GRUB configuration", /a space/);
+  refused("echo '{{ machine.vars.disk }}'", "x'; reboot", "GRUB configuration", /takes for its own/);
+  assert.equal(render("echo {{ machine.vars.disk }}", "a b", "GRUB configuration"), "echo a b");
+  refused("{{ http }}/{{ machine.vars.disk }}", "a b", "URL", /no URL may/);
+  assert.equal(render("x={{ machine.vars.disk | raw }}", "a b", "kernel arguments"), "x=a b", "what an operator wants as it is");
+  assert.equal(render("d-i {{ machine.vars.disk }}", "a b", "text"), "d-i a b");
+});
+
+test("templates: a secret that is withheld is an error that says why; asterisks where values are only shown", () => {
+  const vars = { disk: "/dev/sda", root_password: "geheim", users: [{ name: "a", passwordHash: "geheim" }], net: { apiToken: "geheim" } };
+  const machine = { ...NOBODY, id: "node-01", boot: { stage: "installing", token: "f".repeat(32), since: 0 } } as const;
+  const appliance = { http: { port: 80, tls: null }, tftp: null, site: "s", domain: "d" } as unknown as Appliance;
+  const network = { name: "n", address: "2001:db8::1", prefix: parsePrefix("2001:db8::/64") } as unknown as Network;
+  const of = (secrets: Parameters<typeof templateValues>[0]["secrets"]) =>
+    templateValues({ appliance, network, machine, mac: null, address: null, vars, secrets });
+  const text =
+    "{{ machine.vars.disk }} {{ machine.vars.root_password }} {{ machine.vars.net.apiToken }} {{ machine.vars.users[0].passwordHash }} {{ done }}";
+  const given = "/dev/sda geheim geheim geheim http://[2001:db8::1]/done/ffffffffffffffffffffffffffffffff";
+  assert.equal(compileTemplate(text, "t")(of("given")), given);
+  assert.equal(compileTemplate(text, "t")(of("blank")), "/dev/sda *** *** *** http://[2001:db8::1]/done/***");
+  const withheld = of({ why: "it is not installing" });
+  assert.doesNotMatch(JSON.stringify(withheld), /geheim|ffff/);
+  assert.equal(compileTemplate("{{ machine.vars.disk }}", "t")(withheld), "/dev/sda");
+  for (const name of ["machine.vars.root_password", "machine.vars.net.apiToken", "done"])
+    assert.throws(
+      () => compileTemplate(`x {{ ${name} }}`, "t")(withheld),
+      (error: Error) => error.message === `t:1:6: ${name} is a secret, and not given: it is not installing`,
+    );
 });
 
 test("a kernel profile's script", () => {

@@ -31,6 +31,7 @@ const state: BootState = {
     machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
     network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
     done: null,
+    withheld: null,
   },
   machine: "node-01",
   network: "n",

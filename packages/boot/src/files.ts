@@ -6,6 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
+import { goesInto } from "./goes-into.ts";
 import { grubCommands, grubConfig, grubError, isBuiltInGrubConfig, isGrubConfig } from "./grub.ts";
 import { MeantFiles } from "./meant.ts";
 import { autoexecScript, type BootState, bootScript, errorScript, profileCommands } from "./script.ts";
@@ -96,7 +97,8 @@ export class BootFiles {
     const script =
       isBootScript(name) && !usesScript(state) ? (isGrubConfig(name) ? grubCommands(state).join("\n") : profileCommands(state)) : null;
     const values = script === null ? state.values : { ...state.values, script };
-    return compileTemplate(await readFile(path, "utf8"), source)(values);
+    // A profile's script is for the boot program, whatever it is called.
+    return compileTemplate(await readFile(path, "utf8"), source, goesInto(own ? name : source))(values);
   }
 
   async #generated(name: string): Promise<((state: BootState) => string) | null> {

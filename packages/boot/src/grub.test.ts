@@ -26,6 +26,7 @@ const state = (profile: Profile, more: Partial<BootState> = {}): BootState => ({
     machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "2001:db8:0:1::5", vars: {} },
     network: { name: "n", prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" },
     done: null,
+    withheld: null,
   },
   machine: "node-01",
   network: "n",

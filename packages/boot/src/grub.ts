@@ -1,5 +1,6 @@
 /** GRUB configurations made from profiles, at the paths that signed GRUBs have built in. */
 import { basename, dirname } from "node:path";
+import type { GoesInto } from "./goes-into.ts";
 import type { BootState } from "./script.ts";
 import { compileTemplate, TemplateError } from "./templates.ts";
 
@@ -38,8 +39,11 @@ export function grubCommands(state: BootState): string[] {
     return [...head, say(`No profile is set for it: asking again in ${profile.poll} s`), `sleep ${profile.poll}`];
   if (profile.kind === "script") throw new TemplateError(`profile ${profileName} is a script of its own`);
 
-  const render = (text: string, key: string): string => compileTemplate(text, `profiles.${profileName}.${key}`)(values);
-  const words = kernelWords(render(profile.cmdline, "cmdline")).map(quote).join(" ");
+  const render = (text: string, key: string, into: GoesInto = "URL"): string =>
+    compileTemplate(text, `profiles.${profileName}.${key}`, into)(values);
+  const words = kernelWords(render(profile.cmdline, "cmdline", "kernel arguments"))
+    .map(quote)
+    .join(" ");
   const load = (cpu: string): string[] => {
     const pick = (paths: Readonly<Record<string, string>>): string | undefined => paths[cpu] ?? paths.any;
     const kernel = pick(profile.kernel);

@@ -1,5 +1,6 @@
 /** iPXE scripts made from profiles: `/boot.ipxe`, and the `autoexec.ipxe` that iPXE asks for beside itself. */
 import type { Profile } from "@netboot6/config";
+import type { GoesInto } from "./goes-into.ts";
 import { compileTemplate, TemplateError, type TemplateValues } from "./templates.ts";
 
 /** What main tells of who asks: see the question `machine`. */
@@ -54,9 +55,10 @@ export function profileCommands(state: BootState): string {
     return lines([...head, `echo No profile is set for it: asking again in ${profile.poll} s`, `sleep ${profile.poll}`, again(values)]);
   if (profile.kind === "script") throw new TemplateError(`profile ${profileName} is a script of its own`);
 
-  const render = (text: string, key: string): string => compileTemplate(text, `profiles.${profileName}.${key}`)(values);
+  const render = (text: string, key: string, into: GoesInto = "URL"): string =>
+    compileTemplate(text, `profiles.${profileName}.${key}`, into)(values);
   const url = (path: string): string => (/^[a-z]+:\/\//.test(path) ? path : `${required(values.http)}/${path.replace(/^\/+/, "")}`);
-  const cmdline = render(profile.cmdline, "cmdline");
+  const cmdline = render(profile.cmdline, "cmdline", "kernel arguments");
   const initrdArguments = profile.initrd.map((_, i) => `initrd=initrd${i}`);
   const byArchitecture = (paths: Readonly<Record<string, string>>, key: string, command: (path: string) => string): string[] => {
     const { any, ...others } = paths;

@@ -1,6 +1,7 @@
 /** Liquid templates, strict: an unknown name is an error with line and column, never an empty string. */
 import type { Address, Mac } from "@netboot6/codec";
-import { Liquid, LiquidError, type Template } from "liquidjs";
+import { Liquid, LiquidError, Output, type Template } from "liquidjs";
+import { breaks, type GoesInto } from "./goes-into.ts";
 
 /** What every url, cmdline and rendered file may name. */
 export interface TemplateValues {
@@ -21,36 +22,94 @@ export interface TemplateValues {
   readonly network: { readonly name: string; readonly prefix: string; readonly address: Address };
   /** One-time URL that reports the installation as done; null where nothing is being installed. */
   readonly done: string | null;
-  /** `boot.ipxe` alone: the commands that boot the machine's profile. */
+  /** `boot.ipxe` and `grub.cfg` alone: the commands that boot the machine's profile. */
   readonly script?: string;
+  /** Secrets that this asker is not given, by their names, and why; null: it has all. */
+  readonly withheld: { readonly names: readonly string[]; readonly why: string } | null;
 }
 
 export class TemplateError extends Error {
   override readonly name = "TemplateError";
 }
 
-const engine = new Liquid({ strictVariables: true, strictFilters: true, ownPropertyOnly: true, cache: false });
+const STRICT = { strictVariables: true, strictFilters: true, ownPropertyOnly: true, cache: false };
+const engine = new Liquid(STRICT);
+
+interface Place {
+  readonly input: string;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** One for each kind of text: each value is held against it, where it stands, unless `raw` is its last filter. */
+const engines = new Map<GoesInto, Liquid>();
+
+function engineFor(into: GoesInto): Liquid {
+  let made = engines.get(into);
+  if (!made) {
+    const outputEscape = function (this: { token: Place }, value: unknown): unknown {
+      const { input, begin, end } = this.token;
+      const expression = input.slice(begin, end);
+      if (/^\{\{-?\s*script\s*-?\}\}$/.test(expression)) return value; // made by us, of values that were looked at
+      const why = breaks(String(value ?? ""), into, input.slice(lineStart(input, begin), begin));
+      if (why !== null) throw new TemplateError(`the value of ${expression} cannot stand here: ${why}`);
+      return value;
+    };
+    made = new Liquid({ ...STRICT, outputEscape: outputEscape as never });
+    engines.set(into, made);
+  }
+  return made;
+}
+
+/** A line that ends in a backslash goes on in the next one. */
+function lineStart(input: string, at: number): number {
+  let start = input.lastIndexOf("\n", at - 1) + 1;
+  while (start >= 2 && input[start - 2] === "\\") start = input.lastIndexOf("\n", start - 2) + 1;
+  return start;
+}
+
+/** liquidjs tells the escape of an output tag nothing of its place. */
+function tellPlaces(templates: readonly Template[]): void {
+  for (const template of templates) {
+    if (template instanceof Output) {
+      const filter = template.value.filters.at(-1) as { token: unknown; name: string } | undefined;
+      if (filter) filter.token = template.token;
+    }
+    const children = (template as Template).children?.(false, true);
+    if (!children) continue;
+    let inner = children.next();
+    while (!inner.done) inner = children.next();
+    tellPlaces(inner.value);
+  }
+}
 
 /** Parses a template once. Throws TemplateError naming `source`, line and column. */
-export function compileTemplate(text: string, source: string): (values: TemplateValues) => string {
+export function compileTemplate(text: string, source: string, into: GoesInto = "text"): (values: TemplateValues) => string {
   let templates: Template[];
   try {
-    templates = engine.parse(text, source);
+    templates = engineFor(into).parse(text, source);
+    tellPlaces(templates);
   } catch (error) {
     throw templateError(error, source);
   }
-  return (values) => {
+  return ({ withheld, ...values }) => {
     const scope = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-    let result: string;
     try {
       const { script: _, ...given } = scope; // made by us, of rendered lines
       withoutControlCharacters(given, "");
-      result = engine.renderSync(templates, scope);
+      return engineFor(into).renderSync(templates, scope);
     } catch (error) {
-      throw templateError(error, source);
+      throw withReason(templateError(error, source), withheld);
     }
-    return result;
   };
+}
+
+/** Says of a name that is not there, and is a secret, why it is not. */
+function withReason(error: TemplateError, withheld: TemplateValues["withheld"]): TemplateError {
+  const missing = /undefined variable: (\S+)/.exec(error.message)?.[1];
+  const secret = withheld?.names.find((name) => missing === name || missing?.startsWith(`${name}.`));
+  if (!withheld || secret === undefined) return error;
+  return new TemplateError(error.message.replace(/undefined variable: \S+/, `${secret} is a secret, and not given: ${withheld.why}`));
 }
 
 /** The names of `text` that no machine's values have; free `machine.vars` are not known here. Throws TemplateError where it does not parse. */
@@ -74,7 +133,7 @@ function templateError(error: unknown, source: string): TemplateError {
   if (error instanceof TemplateError) return error;
   if (error instanceof LiquidError) {
     const [line = 1, column = 1] = error.token?.getPosition() ?? [];
-    const what = error.message.replace(/, (file|line):.*$/s, "");
+    const what = (error.originalError instanceof TemplateError ? error.originalError : error).message.replace(/, (file|line):.*$/s, "");
     return new TemplateError(`${source}:${line}:${column}: ${what}`);
   }
   return new TemplateError(`${source}: ${(error as Error).message}`);

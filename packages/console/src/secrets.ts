@@ -1,8 +1,8 @@
 /** The configuration as it may be shown: secrets are blanked. */
 import { formatPrefix, type Prefix } from "@netboot6/codec";
+import { isSecretName } from "@netboot6/config";
 
 const BLANK = "***";
-const SECRET_NAME = /passw|hash|secret|token|^key$|private.?key|credential/i;
 /** In texts: `rootpw-password=...`, `token=...`, and `//user:password@`. */
 const SECRET_VALUE = /([\w./-]*(?:passw|hash|secret|token)[\w./-]*[= ]+)("[^"]*"|[^\s"&;]+)/gi;
 const URL_USER = /\/\/[^/\s@]+@/g;
@@ -14,7 +14,7 @@ export function withoutSecrets(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (isPrefix(value)) return formatPrefix(value);
   return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, SECRET_NAME.test(key) && each !== null ? BLANK : withoutSecrets(each)]),
+    Object.entries(value).map(([key, each]) => [key, isSecretName(key) && each !== null ? BLANK : withoutSecrets(each)]),
   );
 }
 

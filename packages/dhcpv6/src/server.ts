@@ -237,9 +237,10 @@ function bootAnswer(state: ServerState, asked: Asked, address: Address | null): 
     mac: identified.mac,
     address,
     vars: state.machines.config(machine.id)?.vars ?? {},
+    secrets: { why: "whoever is on the link reads the URL" },
   });
   try {
-    const render = (text: string): string => compileTemplate(text, "boot.rules")(values);
+    const render = (text: string): string => compileTemplate(text, "boot.rules", "URL")(values);
     return { url: render(choice.rule.url), params: choice.rule.params.map(render), why: choice.why };
   } catch (error) {
     return { url: null, params: [], why: `${choice.why}: ${(error as TemplateError).message}` };

@@ -4,14 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Appliance, loadAppliance } from "@netboot6/config";
+import type { BootState } from "@netboot6/boot";
+import { type Appliance, loadAppliance, type Network } from "@netboot6/config";
 import { Registry } from "./registry.ts";
 
 const CONFIGURATION = `
 networks: [{ name: prov, interface: lo, prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" }]
 profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue } }
 defaultProfile: debian
-machines: [{ name: node-01, mac: "52:54:00:00:00:01" }]
+machines: [{ name: node-01, mac: "52:54:00:00:00:01", vars: { root_password: geheim } }]
 `;
 
 async function appliance(t: { after: (f: () => void) => void }): Promise<Appliance> {
@@ -44,6 +45,42 @@ test("a machine that reported done boots its profile again where an operator say
   registry.machines.setBoot("node-01", "installed", 2);
   assert.equal((await registry.bootAgain("node-01"))?.boot.stage, "new");
   assert.equal(await registry.bootAgain("node-02"), undefined);
+  await registry.close();
+});
+
+test("secrets go to the machine itself while it installs: not for a claim, not before it begins, not once it is done", async (t) => {
+  const settings = await appliance(t);
+  const registry = await Registry.open(settings);
+  const link = { name: "lo", index: 1, mac: "02:1a:b0:00:00:01", mtu: 1500, linkLocal: "fe80::1" };
+  registry.configure(
+    settings,
+    settings.networks.map((network) => ({ ...network, link }) as Network),
+  );
+  const ask = async (path: string, client: string, claims = {}): Promise<BootState> =>
+    (await registry.answer({ ask: "machine", path, client, claims }, () => {})) as BootState;
+  const itself = "2001:db8:0:1:5054:ff:fe00:1";
+  const claim = { mac: "52:54:00:00:00:01" };
+
+  const claimed = await ask("/boot.ipxe", "2001:db8:0:1::77", claim);
+  assert.equal(claimed.machine, "node-01");
+  assert.equal(registry.machines.byId("node-01")?.boot.stage, "new", "a claim begins nothing");
+  assert.equal(claimed.values.machine.vars.root_password, undefined);
+
+  const installing = await ask("/boot.ipxe", itself);
+  assert.equal(installing.values.machine.vars.root_password, "geheim");
+  assert.match(installing.values.done ?? "", /\/done\/[0-9a-f]{32}$/);
+  const other = await ask("/preseed/a.cfg", "2001:db8:0:1::77", { ...claim, uuid: "x" });
+  assert.deepEqual(other.values.withheld, {
+    names: ["machine.vars.root_password", "done"],
+    why: "only ?mac= or ?uuid= says that it is node-01 who asks",
+  });
+  assert.doesNotMatch(JSON.stringify(other), /geheim|\/done\//);
+
+  registry.machines.setBoot("node-01", "installed", 2);
+  const done = await ask("/preseed/a.cfg", itself);
+  assert.equal(done.values.withheld?.why, "node-01 is not installing");
+  assert.equal(registry.machines.byId("node-01")?.boot.stage, "installed", "whoever asks for its answers begins no installation");
+  assert.doesNotMatch(JSON.stringify(done), /geheim/);
   await registry.close();
 });
 

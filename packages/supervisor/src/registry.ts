@@ -8,11 +8,26 @@ import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, readStored, type Store } from "@netboot6/store";
 import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
+import { macOfNeighbour } from "./neighbours.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
 const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
 const NOWHERE = { setAside: null, commit: async () => {}, later: () => {}, close: async () => {} };
+
+interface Found {
+  readonly machine: Machine;
+  readonly mac: Mac | null;
+  readonly why: string;
+  /** Only its own word says so. */
+  readonly claimed: boolean;
+}
+
+/** Only the machine itself is given its secrets, and only while it installs. */
+function secretsFor({ id, boot }: Machine, claimed: boolean): "given" | { why: string } {
+  if (claimed) return { why: `only ?mac= or ?uuid= says that it is ${id} who asks` };
+  return boot.stage === "installing" ? "given" : { why: `${id} is not installing` };
+}
 
 export class Registry {
   readonly machines: Machines;
@@ -29,36 +44,38 @@ export class Registry {
   readonly #store: Store;
   #appliance: Appliance;
   #networks: readonly Network[] = [];
+  readonly #showsSecrets: boolean;
   /** How many were taken. */
   #configurations = 0;
 
   static async open(appliance: Appliance): Promise<Registry> {
     const store = await openStore(appliance.state.dir);
-    const registry = new Registry(appliance, store);
+    const registry = new Registry(appliance, store, true);
     await store.commit([{ kind: "meta", key: "serverDuid", value: Buffer.from(registry.serverDuid).toString("hex") }]);
     return registry;
   }
 
-  /** What the store has now, to be looked at: nothing of what becomes of it is written. */
+  /** What the store has now, to be looked at: nothing of what becomes of it is written, and secrets are blanked. */
   static inMemory(appliance: Appliance, networks: readonly Network[]): Registry {
-    const registry = new Registry(appliance, { ...NOWHERE, stored: readStored(appliance.state.dir) });
+    const registry = new Registry(appliance, { ...NOWHERE, stored: readStored(appliance.state.dir) }, false);
     registry.configure(appliance, networks);
     return registry;
   }
 
-  /** A copy of it as it is now, of which nothing is written. */
+  /** A copy of it as it is now, of which nothing is written, and in which secrets are blanked. */
   copy(): Registry {
     const stored = [
       { kind: "meta", key: "serverDuid", value: Buffer.from(this.serverDuid).toString("hex") },
       ...[...this.machines.all()].map(machineChange),
       ...[...this.leases.all()].map(leaseChange),
     ];
-    const copy = new Registry(this.#appliance, { ...NOWHERE, stored });
+    const copy = new Registry(this.#appliance, { ...NOWHERE, stored }, false);
     copy.configure(this.#appliance, this.#networks);
     return copy;
   }
 
-  private constructor(appliance: Appliance, store: Store) {
+  private constructor(appliance: Appliance, store: Store, showsSecrets: boolean) {
+    this.#showsSecrets = showsSecrets;
     const values = (kind: string): unknown[] => store.stored.filter((entry) => entry.kind === kind).map((entry) => entry.value);
     this.#store = store;
     this.#appliance = appliance;
@@ -191,13 +208,14 @@ export class Registry {
   }
 
   /** The machine at an address: by lease, else by the MAC in the address or the one that the packet came from. */
-  #find(address: Address, mac?: Mac): { machine: Machine; mac: Mac | null; why: string } | null {
+  #find(address: Address, mac?: Mac): Found | null {
     const lease = this.leases.byAddress(address);
     const leased = lease && lease.state !== "declined" ? this.machines.byId(lease.machine) : undefined;
-    if (leased) return { machine: leased, mac: leased.macs[0] ?? null, why: `${address} is leased to it` };
+    if (leased) return { machine: leased, mac: leased.macs[0] ?? null, why: `${address} is leased to it`, claimed: false };
     const from = mac ?? macOfEui64(address);
     const machine = from === null || from === undefined ? undefined : this.machines.byMac(from);
-    return machine && from ? { machine, mac: from, why: `${address} carries its MAC ${from}` } : null;
+    if (!machine || !from) return null;
+    return { machine, mac: from, why: `${address} ${mac === from ? "is a neighbour with" : "carries"} its MAC ${from}`, claimed: false };
   }
 
   #networkOf(address: Address): Network | undefined {
@@ -208,10 +226,19 @@ export class Registry {
   async #bootState(client: Address, claims: { mac?: Mac; uuid?: string }, path: string): Promise<BootState> {
     const network = this.#networkOf(client) ?? this.#networks[0];
     if (!network) throw new Error("no network is ready yet");
-    const found = this.#find(client) ?? this.#meet(client, claims);
+    const neighbour = this.#find(client) || !network.link ? null : await macOfNeighbour(client, network.link.name);
+    const found = this.#find(client, neighbour ?? undefined) ?? this.#meet(client, neighbour, claims);
     if (!found) {
       const { name, profile, why } = this.#profileOf(null, network);
-      const values = templateValues({ appliance: this.#appliance, network, machine: NOBODY, mac: null, address: client, vars: {} });
+      const values = templateValues({
+        appliance: this.#appliance,
+        network,
+        machine: NOBODY,
+        mac: null,
+        address: client,
+        vars: {},
+        secrets: "given",
+      });
       return {
         values,
         machine: null,
@@ -230,13 +257,16 @@ export class Registry {
     // What a boot rule names in place of a boot script installs whatever the profile says; autoexec.ipxe only leads to a script.
     const installs = isBootScript(path) ? own : !path.endsWith("/autoexec.ipxe");
     const stopped = own && !installed ? this.loopOf(machine.id, this.#letGo.get(machine.id) ?? 0) : null;
-    if (installs && stopped === null && !installed && machine.boot.stage !== "installing") {
+    // Whoever else is on an installed machine may ask for its answers: they begin no installation.
+    const begins = machine.boot.stage === "new" || isBootScript(path) || path.endsWith(".ipxe") || this.#namedByRule(path);
+    if (installs && begins && !found.claimed && stopped === null && !installed && machine.boot.stage !== "installing") {
       machine = this.machines.setBoot(machine.id, "installing", Date.now()) ?? machine;
       await this.storeMachine(machine);
     }
     const vars = this.machines.config(machine.id)?.vars ?? {};
     const address = this.#addressOf(machine, network) ?? client;
-    const values = templateValues({ appliance: this.#appliance, network, machine, mac: found.mac, address, vars });
+    const secrets = this.#showsSecrets ? secretsFor(machine, found.claimed) : "blank";
+    const values = templateValues({ appliance: this.#appliance, network, machine, mac: found.mac, address, vars, secrets });
     return {
       values,
       machine: machine.id,
@@ -250,19 +280,25 @@ export class Registry {
   }
 
   /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. */
-  #meet(client: Address, claims: { mac?: Mac; uuid?: string }): { machine: Machine; mac: Mac | null; why: string } | null {
-    const mac = macOfEui64(client);
+  #meet(client: Address, neighbour: Mac | null, claims: { mac?: Mac; uuid?: string }): Found | null {
+    const mac = neighbour ?? macOfEui64(client);
     if (mac !== null) {
       const identified = this.machines.identify({ relayMac: mac }, Date.now());
       if (identified) this.rememberMachines(identified.changed);
-      return identified && { machine: identified.machine, mac, why: `${client} carries the MAC ${mac}` };
+      return identified && { machine: identified.machine, mac, why: `${client} has the MAC ${mac}`, claimed: false };
     }
     const expected =
       claims.mac !== undefined && this.machines.expects(claims.mac) ? this.machines.identify({ relayMac: claims.mac }, Date.now()) : null;
     if (expected) this.rememberMachines(expected.changed);
     const known = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
     const claimed = expected?.machine ?? known;
-    return claimed ? { machine: claimed, mac: claims.mac ?? null, why: "it says so (?mac= or ?uuid=), and nothing contradicts it" } : null;
+    if (!claimed) return null;
+    return { machine: claimed, mac: claims.mac ?? null, why: "it says so (?mac= or ?uuid=), and nothing contradicts it", claimed: true };
+  }
+
+  /** Whether a boot rule hands that file out. */
+  #namedByRule(path: string): boolean {
+    return this.#appliance.boot.rules?.some(({ url }) => url.endsWith(path)) ?? false;
   }
 
   #addressOf(machine: Machine, network: Network): Address | null {

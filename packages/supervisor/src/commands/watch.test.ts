@@ -4,8 +4,9 @@ import { stripVTControlCharacters } from "node:util";
 import type { MachineView } from "@netboot6/console";
 import { picture } from "./watch.ts";
 
+const NOW = Date.now();
 const machine = (id: string, more: Partial<MachineView>): MachineView =>
-  ({ id, address: null, boots: { profile: "debian", why: "" }, lastSeen: Date.now(), stage: null, verdict: null, ...more }) as MachineView;
+  ({ id, address: null, boots: { profile: "debian", why: "" }, lastSeen: NOW, stage: null, verdict: null, ...more }) as MachineView;
 const STUCK = { rule: "kernel-missing", text: "kernel debian/linux was not found under boot-assets, nor anywhere else at all", mend: "" };
 
 test("the screen has those that stand still first, then those under way; never more lines or columns than there are", () => {

@@ -92,17 +92,18 @@ export class Explainer {
     return buildAdvertisement({ settings: advertise, network, forwarding: forwards(link.name), dnsOn: dns !== null, domain });
   }
 
-  /** The script that iPXE on the machine is served at that address; null where no files are. */
+  /** The script that the machine's boot program is served at that address; null where no files are. */
   async script(machine: string, address: Address): Promise<Served | null> {
     const files = this.#appliance.http ?? this.#appliance.tftp;
     const known = this.#registry.machines.byId(machine);
     if (!files || !known) return null;
+    const grub = this.#registry.profileFor(machine, null).profile.bootProgram !== "ipxe";
     let told = { profileName: "", why: "" };
     const found = await new BootFiles(files, async (question) => {
       const answer = await this.#registry.answer(question, () => {});
       told = answer as typeof told;
       return answer;
-    }).find("/boot.ipxe", address, known.macs[0] === undefined ? {} : { mac: known.macs[0] });
+    }).find(grub ? "/grub/grub.cfg" : "/boot.ipxe", address, known.macs[0] === undefined ? {} : { mac: known.macs[0] });
     const script = found.kind === "text" || found.kind === "broken" ? found.body.toString() : found.kind === "missing" ? found.why : "";
     return { profile: told.profileName, why: told.why, script };
   }
