@@ -18,7 +18,7 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
   const flush = (): void => {
     if (flushing) clearTimeout(flushing);
     flushing = null;
-    if (queue.length > 0 || dropped > 0) say({ say: "events", events: queue, dropped });
+    if (queue.length > 0 || dropped > 0) say({ say: "events", events: JSON.stringify(queue), dropped });
     queue = [];
     dropped = 0;
   };

@@ -1,6 +1,6 @@
 /** A service in a worker thread, watched: one that dies or no longer answers is started again alone. */
 import { Worker } from "node:worker_threads";
-import type { Emit, FromWorker, Question, ServiceName, ToWorker } from "@netboot6/events";
+import type { Emit, EventBody, FromWorker, Question, ServiceName, ToWorker } from "@netboot6/events";
 
 export interface WorkerService<Settings> {
   readonly name: ServiceName;
@@ -105,7 +105,7 @@ export class SupervisedWorker<Settings> {
             why = message.why;
             break;
           case "events":
-            for (const event of message.events) emit(event);
+            for (const event of JSON.parse(message.events) as EventBody[]) emit(event);
             if (message.dropped > 0)
               emit({ type: "wire.dropped", service: name, why: "progress events, under load", count: message.dropped });
             break;
