@@ -1,42 +1,133 @@
 /** Whole files in memory, each read once however many ask for it, and read again when it was replaced on disk. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
 
-export interface CachedFile {
+export interface FileOnDisk {
+  readonly file: string;
+  readonly size: number;
+  /** Unix milliseconds. */
+  readonly modified: number;
+  /** Another one after each change, also where size and time were made the same. */
+  readonly version: string;
+}
+
+export interface CachedFile extends FileOnDisk {
   readonly body: Buffer;
   /** Strong: of the content. */
   readonly etag: string;
 }
 
+/** Read and hashed at once: in between others are served. */
+const CHUNK_BYTES = 2 * 1024 * 1024;
+/** One larger than this is read piece by piece whatever memory there is. */
+const LARGEST_BYTES = 2 ** 31;
+const ATTEMPTS = 3;
+
+export const onDisk = (file: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats): FileOnDisk => ({
+  file,
+  size,
+  modified: mtimeMs,
+  version: `${dev}-${ino}-${size}-${mtimeMs}-${ctimeMs}`,
+});
+
 export class FileCache {
-  readonly #limit: number;
+  readonly #largest: number;
   readonly #files: LRUCache<string, CachedFile>;
   readonly #loading = new Map<string, Promise<CachedFile>>();
 
   /** `limit`: bytes of files held at once. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#largest = Math.min(limit / 2, LARGEST_BYTES);
     this.#files = new LRUCache({ maxSize: limit, sizeCalculation: (file) => file.body.length + 1 });
   }
 
-  /** Null where the file is too large to be held: it is then to be read piece by piece. */
-  async get(file: string, size: number, modified: number): Promise<CachedFile | null> {
-    if (size > this.#limit / 2) return null;
-    const key = `${file} ${size} ${modified}`;
-    const held = this.#files.get(key);
-    if (held) return held;
+  /** Null where the file is too large to be held: it is then to be read piece by piece. Rejects where it cannot be read. */
+  get(asked: FileOnDisk): CachedFile | Promise<CachedFile> | null {
+    if (asked.size > this.#largest) return null;
+    const held = this.#files.get(asked.file);
+    if (held?.version === asked.version) return held;
+    const key = `${asked.file} ${asked.version}`;
     let loading = this.#loading.get(key);
     if (!loading) {
-      loading = readFile(file)
-        .then((body) => {
-          const cached = { body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` };
-          this.#files.set(key, cached);
-          return cached;
-        })
-        .finally(() => this.#loading.delete(key));
+      loading = this.#load(asked.file).finally(() => this.#loading.delete(key));
       this.#loading.set(key, loading);
     }
     return loading;
+  }
+
+  async #load(file: string): Promise<CachedFile> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const handle = await open(file);
+      try {
+        const before = onDisk(file, await handle.stat());
+        const { body, etag } = await readWhole(handle, before.size);
+        const after = onDisk(file, await handle.stat());
+        if (body.length !== before.size || after.version !== before.version) continue;
+        const cached = { ...before, body, etag };
+        this.#files.set(file, cached);
+        return cached;
+      } finally {
+        await handle.close();
+      }
+    }
+    throw new BeingWritten(file);
+  }
+}
+
+/** Half of the old and half of the new is never given out. */
+export class BeingWritten extends Error {
+  override readonly name = "BeingWritten";
+  constructor(file: string) {
+    super(`${file} is being written`);
+  }
+}
+
+async function readWhole(handle: FileHandle, size: number): Promise<{ body: Buffer; etag: string }> {
+  const body = Buffer.allocUnsafeSlow(size);
+  const hash = createHash("sha256");
+  let at = 0;
+  while (at < size) {
+    const { bytesRead } = await handle.read(body, at, Math.min(CHUNK_BYTES, size - at), at);
+    if (bytesRead === 0) break;
+    hash.update(body.subarray(at, at + bytesRead));
+    at += bytesRead;
+  }
+  return { body: body.subarray(0, at), etag: `"${hash.digest("base64url").slice(0, 22)}"` };
+}
+
+/** A file that is too large for memory, read as it goes out. */
+export class OpenFile {
+  readonly about: FileOnDisk;
+  readonly #handle: FileHandle;
+
+  static async open(file: string): Promise<OpenFile> {
+    const handle = await open(file);
+    return new OpenFile(handle, onDisk(file, await handle.stat()));
+  }
+
+  private constructor(handle: FileHandle, about: FileOnDisk) {
+    this.#handle = handle;
+    this.about = about;
+  }
+
+  /** Names this version of the file: that its content is another cannot be told without reading all of it. */
+  get etag(): string {
+    return `"${createHash("sha256").update(this.about.version).digest("base64url").slice(0, 22)}"`;
+  }
+
+  /** All of the stretch. Rejects where the file was written to since it was opened; one that was replaced by another stays as it was. */
+  async read(start: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    const { bytesRead } = await this.#handle.read(bytes, 0, length, start);
+    const now = await this.#handle.stat();
+    if (bytesRead !== length || now.mtimeMs !== this.about.modified || now.size !== this.about.size)
+      throw new BeingWritten(this.about.file);
+    return bytes;
+  }
+
+  close(): void {
+    void this.#handle.close();
   }
 }

@@ -6,6 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
+import { type FileOnDisk, onDisk } from "./file-cache.ts";
 import { goesInto } from "./goes-into.ts";
 import { grubCommands, grubConfig, grubError, isBuiltInGrubConfig, isGrubConfig } from "./grub.ts";
 import { MeantFiles } from "./meant.ts";
@@ -20,18 +21,21 @@ export interface FilesSettings {
 }
 
 export type Found =
-  | {
-      readonly kind: "file";
-      readonly file: string /** under the root, without a leading slash */;
-      readonly name: string;
-      readonly size: number;
-      readonly modified: number;
-    }
+  | ({ readonly kind: "file" /** under the root, without a leading slash */; readonly name: string } & FileOnDisk)
   | { readonly kind: "text"; readonly name: string; readonly body: Buffer; readonly state: BootState }
   | { readonly kind: "directory"; readonly file: string; readonly name: string }
   | { readonly kind: "missing"; readonly why: string }
   /** A template is wrong: the text says where; a script that prints it where iPXE asked. */
   | { readonly kind: "broken"; readonly why: string; readonly body: Buffer };
+
+type Place =
+  | { readonly kind: "directory"; readonly file: string }
+  | ({ readonly kind: "file"; readonly template: boolean } & FileOnDisk)
+  | null;
+
+/** For so long what was seen on disk is taken as it was. */
+const LOOK_MS = 100;
+const MAX_LOOKED = 1_000;
 
 export interface Claims {
   readonly mac?: Mac;
@@ -42,6 +46,7 @@ export class BootFiles {
   readonly #settings: FilesSettings;
   readonly #ask: Link["ask"];
   readonly #meant: MeantFiles;
+  readonly #looked = new Map<string, { readonly at: number; readonly place: Promise<Place> }>();
 
   constructor(settings: FilesSettings, ask: Link["ask"]) {
     this.#settings = settings;
@@ -53,13 +58,9 @@ export class BootFiles {
   async find(path: string, client: Address, claims: Claims = {}): Promise<Found> {
     const name = safeName(path);
     if (name === null) return { kind: "missing", why: "not a path under boot-assets" };
-    const file = await this.#inside(name);
-    const info = file === null ? null : await stat(file).catch(() => null);
-    if (file !== null && info?.isDirectory()) return { kind: "directory", file, name };
-    if (info?.isFile() && file !== null) {
-      if (!this.#isTemplate(name)) return { kind: "file", file, name, size: info.size, modified: info.mtimeMs };
-      return this.#render(name, file, client, claims, null);
-    }
+    const here = await this.#look(name);
+    if (here?.kind === "directory") return { ...here, name };
+    if (here) return here.template ? this.#render(name, here.file, client, claims, null) : { ...here, name };
     const generated = await this.#generated(name);
     if (!generated) return { kind: "missing", why: `no such file under boot-assets${await this.#meant.suggest(name, Date.now())}` };
     return this.#render(name, null, client, claims, generated);
@@ -116,6 +117,23 @@ export class BootFiles {
 
   #isTemplate(name: string): boolean {
     return this.#settings.templates.some((pattern) => matchesGlob(name, pattern));
+  }
+
+  /** What is there now, or was a moment ago: a rack asks for the same few files all at once. */
+  #look(name: string): Promise<Place> {
+    const now = performance.now();
+    const looked = this.#looked.get(name);
+    if (looked && now - looked.at < LOOK_MS) return looked.place;
+    if (this.#looked.size >= MAX_LOOKED) this.#looked.clear();
+    const place = this.#inside(name).then(async (file): Promise<Place> => {
+      const info = file === null ? null : await stat(file).catch(() => null);
+      if (file !== null && info?.isDirectory()) return { kind: "directory", file };
+      if (file !== null && info?.isFile()) return { kind: "file", template: this.#isTemplate(name), ...onDisk(file, info) };
+      this.#looked.delete(name); // what is put there is seen at once
+      return null;
+    });
+    this.#looked.set(name, { at: now, place });
+    return place;
   }
 
   /** The real path, where it exists and lies under the root. */

@@ -161,7 +161,7 @@ function bind(socket: Socket, address: Address, port = 0): Promise<void> {
 }
 
 async function openSource(found: Extract<Found, { kind: "file" | "text" }>, cache: FileCache): Promise<Source & { close?: () => void }> {
-  const whole = found.kind === "text" ? found.body : (await cache.get(found.file, found.size, found.modified))?.body;
+  const whole = found.kind === "text" ? found.body : (await cache.get(found))?.body;
   if (whole) return { size: whole.length, read: (offset, length) => whole.subarray(offset, offset + length) };
   if (found.kind === "text") throw new Error("unreachable: a text is whole");
   const file = openSync(found.file, "r");

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { BeingWritten, FileCache, OpenFile, onDisk } from "./file-cache.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "netboot6-cache-"));
+after(() => rmSync(dir, { recursive: true }));
+const path = (name: string): string => join(dir, name);
+const now = (name: string) => onDisk(path(name), statSync(path(name)));
+
+test("a file is read once however many ask at once, and held", async () => {
+  writeFileSync(path("a"), "content");
+  const cache = new FileCache(1000);
+  const all = await Promise.all(Array.from({ length: 100 }, () => cache.get(now("a"))));
+  assert.equal(new Set(all.map((file) => file?.body)).size, 1);
+  assert.equal(all[0]?.body.toString(), "content");
+  assert.equal(cache.get(now("a")), all[0], "held: no promise");
+});
+
+test("a file that was replaced is read again, also where size and time are the same; its tag is of its content", async () => {
+  const cache = new FileCache(1000);
+  const time = new Date("2026-01-01");
+  writeFileSync(path("b"), "first!");
+  utimesSync(path("b"), time, time);
+  const first = await cache.get(now("b"));
+  writeFileSync(path("b.new"), "second");
+  utimesSync(path("b.new"), time, time);
+  renameSync(path("b.new"), path("b"));
+  const second = await cache.get(now("b"));
+  assert.equal(second?.body.toString(), "second");
+  assert.notEqual(second?.etag, first?.etag);
+  assert.equal(first?.body.toString(), "first!", "a download under way has the old one");
+  writeFileSync(path("b"), "first!");
+  assert.equal((await cache.get(now("b")))?.etag, first?.etag);
+});
+
+test("what is too large for the cache is not held; the least used goes first", async () => {
+  const cache = new FileCache(100);
+  writeFileSync(path("large"), Buffer.alloc(51));
+  assert.equal(cache.get(now("large")), null);
+  for (const name of ["1", "2", "3"]) {
+    writeFileSync(path(name), Buffer.alloc(40));
+    await cache.get(now(name));
+  }
+  assert.ok(cache.get(now("1")) instanceof Promise, "gone");
+  assert.ok(!(cache.get(now("3")) instanceof Promise), "held");
+});
+
+test("a file that is written to while it is read is never taken for whole", async () => {
+  const cache = new FileCache(200e6);
+  writeFileSync(path("growing"), Buffer.alloc(20e6, "a"));
+  let ended = false;
+  const writing = (async () => {
+    while (!ended) await appendFile(path("growing"), Buffer.alloc(1e4, "a"));
+  })();
+  await assert.rejects(async () => cache.get(now("growing")), BeingWritten);
+  ended = true;
+  await writing;
+  assert.equal((await cache.get(now("growing")))?.body.length, statSync(path("growing")).size);
+});
+
+test("a large file: replaced, the one that was opened goes on; written to, it breaks off", async () => {
+  writeFileSync(path("iso"), "old content");
+  const open = await OpenFile.open(path("iso"));
+  assert.equal((await open.read(4, 7)).toString(), "content");
+  writeFileSync(path("iso.new"), "new content");
+  renameSync(path("iso.new"), path("iso"));
+  assert.equal((await open.read(0, 3)).toString(), "old");
+  open.close();
+  const again = await OpenFile.open(path("iso"));
+  assert.notEqual(again.etag, open.etag);
+  await writeFile(path("iso"), "NEW CONTENT");
+  utimesSync(path("iso"), 1, 1);
+  await assert.rejects(again.read(0, 3), BeingWritten);
+  again.close();
+});
