@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contentType, parseRange, precondition } from "./content.ts";
+import { contentType, parseRanges, precondition } from "./content.ts";
 
 test("EDK2 compares the whole type: application/efi, nothing after it", () => {
   assert.equal(contentType("ipxe/x86_64/ipxe.efi"), "application/efi");
@@ -9,15 +9,21 @@ test("EDK2 compares the whole type: application/efi, nothing after it", () => {
   assert.match(contentType("boot.ipxe"), /^text\/plain/);
 });
 
-test("byte ranges (RFC 9110 §14): one range, a suffix, beyond the end; nonsense and several are ignored", () => {
-  assert.deepEqual(parseRange("bytes=0-0", 10), { start: 0, end: 0 });
-  assert.deepEqual(parseRange("bytes=2-", 10), { start: 2, end: 9 });
-  assert.deepEqual(parseRange("bytes=2-99", 10), { start: 2, end: 9 });
-  assert.deepEqual(parseRange("bytes=-3", 10), { start: 7, end: 9 });
-  assert.deepEqual(parseRange("bytes=-99", 10), { start: 0, end: 9 });
-  for (const beyond of ["bytes=10-", "bytes=99-100", "bytes=-0"]) assert.equal(parseRange(beyond, 10), "unsatisfiable", beyond);
-  for (const ignored of [undefined, "", "bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=0-1,3-4", "bytes=a-b"])
-    assert.equal(parseRange(ignored, 10), null, String(ignored));
+test("byte ranges (RFC 9110 §14): one, several, a suffix, beyond the end; nonsense and more than the file has are ignored", () => {
+  assert.deepEqual(parseRanges("bytes=0-0", 10), [{ start: 0, end: 0 }]);
+  assert.deepEqual(parseRanges("bytes=2-", 10), [{ start: 2, end: 9 }]);
+  assert.deepEqual(parseRanges("bytes=2-99", 10), [{ start: 2, end: 9 }]);
+  assert.deepEqual(parseRanges("bytes=-3", 10), [{ start: 7, end: 9 }]);
+  assert.deepEqual(parseRanges("bytes=-99", 10), [{ start: 0, end: 9 }]);
+  assert.deepEqual(parseRanges("bytes=0-1, 3-4,99-", 10), [
+    { start: 0, end: 1 },
+    { start: 3, end: 4 },
+  ]);
+  assert.equal(parseRanges("bytes=0-9,0-9", 10), null, "more bytes than there are");
+  assert.equal(parseRanges(`bytes=${Array(100).fill("0-0").join()}`, 1000), null, "too many");
+  for (const beyond of ["bytes=10-", "bytes=99-100", "bytes=-0"]) assert.equal(parseRanges(beyond, 10), "unsatisfiable", beyond);
+  for (const ignored of [undefined, "", "bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=a-b"])
+    assert.equal(parseRanges(ignored, 10), null, String(ignored));
 });
 
 test("conditions hold in the order of RFC 9110 §13.2.2; a date that cannot be read is none", () => {

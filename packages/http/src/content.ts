@@ -16,11 +16,33 @@ const TYPES: Readonly<Record<string, string>> = {
 
 export const contentType = (name: string): string => TYPES[extname(name).toLowerCase()] ?? "application/octet-stream";
 
-export type Range = { readonly start: number; readonly end: number } | "unsatisfiable" | null;
+/** Bytes of a file; `end` is the last one. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
-/** Reads one byte range; null where the header is to be ignored (another unit, several ranges, nonsense). `end` is the last byte. */
-export function parseRange(header: string | undefined, size: number): Range {
-  const match = /^bytes=\s*(\d*)-(\d*)\s*$/.exec(header ?? "");
+/** More, or more bytes than the file has, is no use to anyone but an attacker (RFC 9110 §14.2). */
+const MAX_RANGES = 16;
+
+/** Reads byte ranges, leaving out those beyond the end. Null where the header is to be ignored: another unit, nonsense, too much. */
+export function parseRanges(header: string | undefined, size: number): readonly Range[] | "unsatisfiable" | null {
+  const list = /^bytes=(.*)$/i.exec(header ?? "")?.[1];
+  if (list === undefined) return null;
+  const ranges: Range[] = [];
+  const specs = list.split(",", MAX_RANGES + 1);
+  if (specs.length > MAX_RANGES) return null;
+  for (const spec of specs) {
+    const range = parseRange(spec.trim(), size);
+    if (range === null) return null;
+    if (range !== "unsatisfiable") ranges.push(range);
+  }
+  if (ranges.length === 0) return "unsatisfiable";
+  return ranges.length > 1 && ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0) > size ? null : ranges;
+}
+
+function parseRange(spec: string, size: number): Range | "unsatisfiable" | null {
+  const match = /^(\d*)-(\d*)$/.exec(spec);
   if (!match || (match[1] === "" && match[2] === "")) return null;
   const [from, to] = [match[1] ?? "", match[2] ?? ""];
   if (from === "") {

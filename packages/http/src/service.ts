@@ -1,26 +1,16 @@
-/** The HTTP server: boot files as they are, files rendered for the machine that asks, `/done/` reports. */
-import { createReadStream } from "node:fs";
-import { readdir } from "node:fs/promises";
+/** The HTTP server's sockets and certificate; what it answers is in answer.ts. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { totalmem } from "node:os";
-import { Readable } from "node:stream";
-import {
-  BootFiles,
-  type Certificate,
-  certificateVersion,
-  FileCache,
-  type Found,
-  readCertificate,
-  readClaims,
-  renderedFor,
-} from "@netboot6/boot";
+import type { Duplex } from "node:stream";
+import { BootFiles, type Certificate, certificateVersion, FileCache, readCertificate } from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
-import { contentType, parseRange, precondition } from "./content.ts";
-import { directoryPage } from "./listing.ts";
+import { LRUCache } from "lru-cache";
+import { Answerer, type Serving } from "./answer.ts";
+import { Turns } from "./turns.ts";
 
 export interface HttpSettings {
   readonly http: HttpConfig;
@@ -29,159 +19,30 @@ export interface HttpSettings {
 
 /** A storm of machines connects at once; 511, the usual, costs the last ones 9 s of SYN retries. */
 const BACKLOG = 4096;
-/** Bytes per write: more would keep this thread from its other clients. */
-const PIECE_BYTES = 256 * 1024;
-const PROGRESS_MS = 1000;
+const TURNS_MS = 50;
 const CERTIFICATE_WATCH_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+/** Who takes none of its bytes for so long is gone. */
+const DEAF_MS = 120_000;
+const HEADERS_CHECK_MS = 5_000;
 const IDLE_TIMEOUT_MS = 60_000;
 
 export async function startHttp(settings: HttpSettings, link: Link): Promise<Running<HttpSettings>> {
-  const cache = new FileCache(totalmem() / 4);
-  let lastId = 0;
+  const turns = new Turns();
+  const taking = setInterval(() => turns.tick(Date.now()), TURNS_MS).unref();
+  const answerer = new Answerer(new FileCache(totalmem() / 4), turns, link);
   let current = prepare(settings, link);
 
-  // Errors are answered and told here; fastify's own log would be a second stream.
+  // Answers are written, and told of, below fastify's replies, which take as long again as the rest. Its own log would be a second stream.
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: false },
-    frameworkErrors: (_, request, reply) => void serve(request, reply),
+    frameworkErrors: (_, request, reply) => serve(request, reply),
   });
-  const serve = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const started = Date.now();
-    const id = ++lastId;
-    const client = clientAddress(request.raw);
-    const userAgent = request.headers["user-agent"] ?? "";
-    const path = decodePath(request.raw.url ?? "/");
-    // The token lets its bearer report the machine as done: nobody who reads events needs it.
-    const shown = (path?.path ?? request.raw.url ?? "").replace(/^\/done\/.*/s, "/done/…");
-    const head = request.method === "HEAD";
-    let size = 0;
-    let sent = 0;
-    let why: string | undefined;
-    let progress: NodeJS.Timeout | null = null;
-    let machine: { machine?: string; network?: string } = {};
-
-    reply.raw.once("close", () => {
-      if (progress) clearInterval(progress);
-      link.emit({
-        type: "http.finished",
-        id,
-        method: request.method,
-        path: shown,
-        status: reply.statusCode,
-        sent,
-        size,
-        seconds: (Date.now() - started) / 1000,
-        userAgent,
-        complete: reply.raw.writableFinished,
-        client,
-        ...machine,
-        ...(why === undefined ? {} : { why }),
-      });
-    });
-
-    const text = (status: number, body: string | Buffer, type = "text/plain; charset=utf-8"): FastifyReply => {
-      const bytes = Buffer.from(body);
-      size = bytes.length;
-      if (!head) sent = bytes.length;
-      return reply
-        .code(status)
-        .headers({ "content-type": type, "content-length": bytes.length })
-        .send(head ? "" : bytes);
-    };
-
-    const notReady = (error: Error): FastifyReply => {
-      why = error.message;
-      reply.header("retry-after", "2");
-      return text(503, "Not ready to answer this; ask again.\n");
-    };
-
-    if (!current.allowed(client)) {
-      why = `${client} is not among those whom http.allow names`;
-      return text(403, "You may not ask here: http.allow does not name your address.\n");
-    }
-    if (request.method !== "GET" && !head) {
-      if (!(request.method === "POST" && path?.path.startsWith("/done/"))) {
-        reply.header("allow", "GET, HEAD");
-        return text(405, "Only GET and HEAD.\n");
-      }
-    }
-    if (!path) {
-      why = "a path that cannot be decoded";
-      return text(404, "Not found.\n");
-    }
-    const token = /^\/done\/([0-9a-f]{32})$/.exec(path.path)?.[1];
-    if (token !== undefined && !head) {
-      const done = await link.ask({ ask: "done", token, client }).catch((error: Error) => error);
-      if (done instanceof Error) return notReady(done);
-      return done === true ? text(200, "done\n") : text(404, "No installation of this token is under way.\n");
-    }
-
-    let found: Found;
-    try {
-      found = await current.files.find(path.path, client, readClaims(path.query));
-    } catch (error) {
-      return notReady(error as Error);
-    }
-    switch (found.kind) {
-      case "missing":
-        why = found.why;
-        return text(404, `Not found: ${shown}\n`);
-      case "broken":
-        why = found.why;
-        // iPXE shows no body of an error: the script that prints it comes as a script.
-        return text(shown.endsWith(".ipxe") ? 200 : 500, found.body);
-      case "text":
-        machine = { network: found.state.network, ...(found.state.machine === null ? {} : { machine: found.state.machine }) };
-        link.emit({ type: "machine.rendered", path: shown, ...renderedFor(found.state), client });
-        return text(200, found.body, contentType(found.name));
-      case "directory":
-        if (!current.settings.http.listing) {
-          why = "a directory, and http.listing is off";
-          return text(404, `Not found: ${shown}\n`);
-        }
-        return text(200, directoryPage(path.path, await readdir(found.file, { withFileTypes: true })), "text/html; charset=utf-8");
-    }
-
-    size = found.size;
-    let whole: Awaited<ReturnType<FileCache["get"]>>;
-    try {
-      whole = await cache.get(found.file, found.size, found.modified);
-    } catch (error) {
-      why = (error as Error).message;
-      return text(404, `Not readable: ${shown}\n`);
-    }
-    if (whole) size = whole.body.length;
-    const etag = whole?.etag ?? `"${found.size.toString(36)}-${Math.round(found.modified * 1000).toString(36)}"`;
-    const modified = new Date(found.modified).toUTCString();
-    reply.headers({ "accept-ranges": "bytes", etag, "last-modified": modified, "content-type": contentType(found.name) });
-    const status = precondition(request.headers, etag, found.modified);
-    if (status === 412) return text(412, "The file has changed.\n");
-    if (status === 304) return reply.code(304).send();
-
-    const condition = request.headers["if-range"];
-    const ranged = condition === undefined || condition === etag || condition === modified;
-    const range = ranged && !head ? parseRange(request.headers.range, size) : null;
-    if (range === "unsatisfiable") {
-      reply.header("content-range", `bytes */${size}`);
-      return text(416, "No such bytes.\n");
-    }
-    const { start, end } = range ?? { start: 0, end: size - 1 };
-    if (range) reply.header("content-range", `bytes ${start}-${end}/${size}`);
-    reply.code(range ? 206 : 200).header("content-length", end - start + 1);
-    if (head) return reply.send("");
-    link.emit({ type: "http.started", id, path: shown, size, userAgent, client });
-    progress = setInterval(() => link.emit({ type: "http.progress", id, path: shown, sent, size, client }), PROGRESS_MS);
-    const count = (bytes: number): void => {
-      sent += bytes;
-    };
-    return reply.send(
-      whole
-        ? pieces(whole.body.subarray(start, end + 1), count)
-        : counted(createReadStream(found.file, { start, end, highWaterMark: 4 * PIECE_BYTES }), count),
-    );
+  const serve = (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    void answerer.answer(current.serving, request.raw, reply.raw);
   };
   app.all("/*", serve);
   // Whatever is asked, and in whatever form, is answered and told in one place; bodies are of no interest.
@@ -223,7 +84,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     if (renewed) for (const server of servers.values()) if ("setSecureContext" in server) server.setSecureContext(renewed);
   };
   const renew = (): void => {
-    const { tls } = current.settings.http;
+    const { tls } = current.http;
     if (!tls || !certificate || certificateVersion(tls) === certificate.version) return;
     try {
       use(readCertificate(tls));
@@ -246,6 +107,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     },
     async stop() {
       clearInterval(renewing);
+      clearInterval(taking);
       for (const server of servers.values()) {
         server.close();
         server.closeAllConnections();
@@ -256,9 +118,22 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   };
 }
 
-function prepare(settings: HttpSettings, link: Link): { settings: HttpSettings; files: BootFiles; allowed: (address: Address) => boolean } {
-  const files = new BootFiles({ root: settings.http.root, templates: settings.http.templates }, link.ask);
-  return { settings, files, allowed: accessList(settings.http.allow, settings.networks) };
+/** A rack's machines come again and again. */
+function remembered(allowed: (address: Address) => boolean): (address: Address) => boolean {
+  const known = new LRUCache<Address, boolean>({ max: 10_000 });
+  return (address) => {
+    let is = known.get(address);
+    if (is === undefined) {
+      is = allowed(address);
+      known.set(address, is);
+    }
+    return is;
+  };
+}
+
+function prepare({ http, networks }: HttpSettings, link: Link): { http: HttpConfig; serving: Serving } {
+  const files = new BootFiles({ root: http.root, templates: http.templates }, link.ask);
+  return { http, serving: { files, networks, listing: http.listing, allowed: remembered(accessList(http.allow, networks)) } };
 }
 
 type Listener = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
@@ -268,6 +143,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: HEADERS_CHECK_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     noDelay: true,
   };
@@ -276,43 +152,18 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
     server.once("error", (error) => reject(new Error(`cannot listen on [${host}]:${port}: ${error.message}`)));
     server.listen({ host, port, ipv6Only: true, backlog: BACKLOG }, resolve);
   });
-  server.on("clientError", (_, socket) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    else socket.destroy();
-  });
+  server.on("clientError", refuse);
+  server.timeout = DEAF_MS;
   return server;
 }
 
-/** Without a zone; RFC 5952 as the kernel writes it. */
-const clientAddress = (request: IncomingMessage): Address => (request.socket.remoteAddress ?? "::").replace(/%.*$/, "");
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
 
-/** The path percent-decoded once, and the query. Null where the decoding fails. */
-function decodePath(url: string): { path: string; query: URLSearchParams } | null {
-  const whole = /^[a-z]+:\/\/[^/]*(\/.*)?$/i.exec(url)?.[1] ?? url;
-  const [path = "", query = ""] = whole.split(/\?(.*)/s);
-  try {
-    return { path: decodeURIComponent(path).replace(/\/{2,}/g, "/"), query: new URLSearchParams(query) };
-  } catch {
-    return null;
-  }
-}
-
-/** Gives way to other clients between the pieces. */
-function pieces(body: Buffer, count: (bytes: number) => void): Readable {
-  let at = 0;
-  return new Readable({
-    highWaterMark: PIECE_BYTES,
-    read() {
-      setImmediate(() => {
-        const piece = body.subarray(at, at + PIECE_BYTES);
-        at += piece.length;
-        count(piece.length);
-        this.push(piece.length > 0 ? piece : null);
-      });
-    },
-  });
-}
-
-function counted(stream: Readable, count: (bytes: number) => void): Readable {
-  return stream.on("data", (piece: Buffer) => count(piece.length)).pause();
+/** What is no request, too large or too slow. */
+function refuse(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable) return void socket.destroy();
+  socket.end(`HTTP/1.1 ${REFUSALS[error.code ?? ""] ?? "400 Bad Request"}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }

@@ -1,0 +1,228 @@
+/** One request: found, answered and told of. */
+import { readdir } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  BeingWritten,
+  type BootFiles,
+  type CachedFile,
+  type FileCache,
+  type FileOnDisk,
+  type Found,
+  OpenFile,
+  readClaims,
+  renderedFor,
+} from "@netboot6/boot";
+import { type Address, prefixContains } from "@netboot6/codec";
+import type { Network } from "@netboot6/config";
+import type { EventBody, Link } from "@netboot6/events";
+import { inMemory, sendBody } from "./body.ts";
+import { contentType } from "./content.ts";
+import { answerFile } from "./file-answer.ts";
+import { directoryPage } from "./listing.ts";
+import { clientAddress, decodePath } from "./request.ts";
+import type { Turns } from "./turns.ts";
+
+/** What a request is answered from. */
+export interface Serving {
+  readonly files: BootFiles;
+  readonly allowed: (address: Address) => boolean;
+  readonly networks: readonly Network[];
+  /** Whether folders are shown. */
+  readonly listing: boolean;
+}
+
+/** Files up to this size, which are scripts, answers and boot programs, never wait for their turn. */
+const SMALL_BYTES = 4 * 1024 * 1024;
+/** What goes out in one write. */
+const ONE_WRITE_BYTES = 256 * 1024;
+/** Node writes a head and a string as one, which takes half as long as head and bytes. */
+const ONE_STRING_BYTES = 8 * 1024;
+const PROGRESS_MS = 1000;
+const DONE = "/done/";
+const TEXT = "text/plain; charset=utf-8";
+
+type Finished = Extract<EventBody, { type: "http.finished" }>;
+
+export class Answerer {
+  readonly #cache: FileCache;
+  readonly #turns: Turns;
+  readonly #link: Link;
+  #lastId = 0;
+
+  constructor(cache: FileCache, turns: Turns, link: Link) {
+    this.#cache = cache;
+    this.#turns = turns;
+    this.#link = link;
+  }
+
+  async answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange = new Exchange(request, response, ++this.#lastId, this.#link);
+    const { client, path, head } = exchange;
+    if (!serving.allowed(client))
+      return exchange.text(403, "You may not ask here: http.allow does not name your address.\n", {
+        why: `${client} is not among those whom http.allow names`,
+      });
+    if (request.method !== "GET" && !head && !(request.method === "POST" && path?.path.startsWith(DONE)))
+      return exchange.text(405, "Only GET and HEAD.\n", { headers: { Allow: "GET, HEAD" } });
+    if (!path) return exchange.text(404, "Not found.\n", { why: "a path that cannot be decoded" });
+    const token = path.path.startsWith(DONE) ? /^[0-9a-f]{32}$/.exec(path.path.slice(DONE.length))?.[0] : undefined;
+    try {
+      if (token !== undefined && !head)
+        return (await this.#link.ask({ ask: "done", token, client })) === true
+          ? exchange.text(200, "done\n")
+          : exchange.text(404, "No installation of this token is under way.\n");
+      await this.#answerFound(serving, exchange, await serving.files.find(path.path, client, path.query ? readClaims(path.query) : {}));
+    } catch (error) {
+      exchange.notReady(error as Error);
+    }
+  }
+
+  async #answerFound(serving: Serving, exchange: Exchange, found: Found): Promise<void> {
+    const { shown, client } = exchange;
+    switch (found.kind) {
+      case "missing":
+        return exchange.text(404, `Not found: ${shown}\n`, { why: found.why });
+      case "broken":
+        // iPXE shows no body of an error: the script that prints it comes as a script.
+        return exchange.text(shown.endsWith(".ipxe") ? 200 : 500, found.body, { why: found.why });
+      case "text":
+        exchange.about.network = found.state.network;
+        if (found.state.machine !== null) exchange.about.machine = found.state.machine;
+        this.#link.emit({ type: "machine.rendered", path: shown, ...renderedFor(found.state), client });
+        return exchange.text(200, found.body, { type: contentType(found.name) });
+      case "directory":
+        if (!serving.listing) return exchange.text(404, `Not found: ${shown}\n`, { why: "a directory, and http.listing is off" });
+        return exchange.text(200, directoryPage(shown, await readdir(found.file, { withFileTypes: true })), {
+          type: "text/html; charset=utf-8",
+        });
+      case "file":
+        return this.#answerFile(serving, exchange, found, found.name);
+    }
+  }
+
+  async #answerFile(serving: Serving, exchange: Exchange, found: FileOnDisk, name: string): Promise<void> {
+    const { request, response, client, head } = exchange;
+    let whole: Awaited<ReturnType<FileCache["get"]>>;
+    let open: OpenFile | null = null;
+    try {
+      const held = this.#cache.get(found);
+      whole = held instanceof Promise ? await held : held;
+      open = whole ? null : await OpenFile.open(found.file);
+    } catch (error) {
+      if (error instanceof BeingWritten) throw error;
+      return exchange.text(404, `Not readable: ${exchange.shown}\n`, { why: (error as Error).message });
+    }
+    const about = whole ?? (open as OpenFile).about;
+    const etag = whole ? whole.etag : (open as OpenFile).etag;
+    const answer = answerFile({ name, size: about.size, modified: about.modified, etag }, request.method ?? "GET", request.headers);
+    exchange.size = answer.status < 300 ? about.size : answer.length;
+    response.writeHead(answer.status, answer.headers);
+    const [only] = answer.parts;
+    if (head || only === undefined) {
+      open?.close();
+      response.end();
+      return;
+    }
+    if (whole && answer.parts.length === 1 && answer.length <= ONE_WRITE_BYTES) {
+      const body = Buffer.isBuffer(only) ? only : whole.body.subarray(only.start, only.end + 1);
+      if (body.length <= ONE_STRING_BYTES) response.end(body.toString("latin1"), "latin1");
+      else response.end(body);
+      exchange.sent = answer.length;
+      return;
+    }
+    const source = open ?? inMemory((whole as CachedFile).body);
+    const network = serving.networks.find(({ prefix }) => prefixContains(prefix, client))?.name ?? "";
+    const turn = answer.length > SMALL_BYTES ? this.#turns.enter(network, client, Date.now()) : null;
+    exchange.beginProgress();
+    sendBody(response, source, answer.parts, turn, (bytes) => {
+      exchange.sent += bytes;
+    });
+  }
+}
+
+interface TextOptions {
+  readonly type?: string;
+  readonly why?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request and its answer, and what is told of them. */
+class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly client: Address;
+  readonly path: ReturnType<typeof decodePath>;
+  readonly head: boolean;
+  /** The path as it is told. */
+  readonly shown: string;
+  readonly about: { machine?: string; network?: string; why?: string } = {};
+  size = 0;
+  sent = 0;
+  readonly #id: number;
+  readonly #link: Link;
+  readonly #started = Date.now();
+  #progress: NodeJS.Timeout | null = null;
+
+  constructor(request: IncomingMessage, response: ServerResponse, id: number, link: Link) {
+    this.request = request;
+    this.response = response;
+    this.client = clientAddress(request);
+    this.head = request.method === "HEAD";
+    this.path = decodePath(request.url ?? "/");
+    // The token lets its bearer report the machine as done: nobody who reads events needs it.
+    const shown = this.path?.path ?? request.url ?? "";
+    this.shown = shown.startsWith(DONE) ? `${DONE}…` : shown;
+    this.#id = id;
+    this.#link = link;
+    response.once("close", () => this.#finished());
+  }
+
+  text(status: number, body: string | Buffer, { type = TEXT, why, headers = {} }: TextOptions = {}): void {
+    const bytes = Buffer.from(body);
+    if (why !== undefined) this.about.why = why;
+    this.size = bytes.length;
+    if (!this.head) this.sent = bytes.length;
+    this.response.writeHead(status, { ...headers, "Content-Type": type, "Content-Length": bytes.length });
+    this.response.end(this.head ? undefined : bytes);
+  }
+
+  notReady({ message }: Error): void {
+    if (this.response.headersSent) return void this.response.destroy();
+    this.text(503, "Not ready to answer this; ask again.\n", { why: message, headers: { "Retry-After": "2" } });
+  }
+
+  /** Tells that it goes on, as long as it does. */
+  beginProgress(): void {
+    const { client, size, shown: path } = this;
+    const id = this.#id;
+    this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client });
+    let told = 0;
+    this.#progress = setInterval(() => {
+      if (this.sent > told) this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client });
+      told = this.sent;
+    }, PROGRESS_MS);
+  }
+
+  get #userAgent(): string {
+    return this.request.headers["user-agent"] ?? "";
+  }
+
+  #finished(): void {
+    if (this.#progress) clearInterval(this.#progress);
+    const event: Finished = {
+      type: "http.finished",
+      id: this.#id,
+      method: this.request.method ?? "",
+      path: this.shown,
+      status: this.response.statusCode,
+      sent: this.sent,
+      size: this.size,
+      seconds: (Date.now() - this.#started) / 1000,
+      userAgent: this.#userAgent,
+      complete: this.response.writableFinished,
+      client: this.client,
+      ...this.about,
+    };
+    this.#link.emit(event);
+  }
+}

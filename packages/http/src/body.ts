@@ -1,0 +1,80 @@
+/** A file's bytes on their way into a response: in pieces, so that one client does not keep this thread from the others. */
+import type { ServerResponse } from "node:http";
+import type { Part } from "./file-answer.ts";
+import type { Turn } from "./turns.ts";
+
+/** Where bytes come from: whole in memory, or read as they are wanted. */
+export interface Source {
+  /** All of the stretch. Rejects where it cannot be read, or is of another file by now. */
+  read(start: number, length: number): Buffer | Promise<Buffer>;
+  close(): void;
+}
+
+export const inMemory = (body: Buffer): Source => ({ read: (start, length) => body.subarray(start, start + length), close: () => {} });
+
+/** Bytes per write. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** What a download gets so often while others go first: firmware gives up after 5 s without a byte. */
+const WAITING_BYTES = 16 * 1024;
+const WAITING_MS = 2_000;
+
+/** Writes the parts and ends the response. `turn` null: at once. `count` is told of bytes that the kernel took. */
+export function sendBody(
+  response: ServerResponse,
+  source: Source,
+  parts: readonly Part[],
+  turn: Turn | null,
+  count: (bytes: number) => void,
+): void {
+  let part = 0;
+  let done = 0;
+  let ended = false;
+  let waiting: NodeJS.Timeout | null = null;
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    if (waiting) clearTimeout(waiting);
+    turn?.end();
+    source.close();
+  };
+  response.once("close", end);
+
+  const write = (piece: Buffer): void => {
+    if (ended) return;
+    response.write(piece, (error) => {
+      if (error || ended) return;
+      count(piece.length);
+      turn?.count(piece.length);
+      if (part === parts.length) {
+        response.end();
+        end();
+      } else if (turn && !turn.active) waiting = setTimeout(next, WAITING_MS);
+      // A write that the kernel takes at once comes back at once: without this the others would never have a turn.
+      else setImmediate(next);
+    });
+  };
+  const next = (): void => {
+    if (ended) return;
+    waiting = null;
+    const current = parts[part] as Part;
+    const size = Buffer.isBuffer(current) ? current.length : current.end - current.start + 1;
+    const length = Math.min(size - done, turn && !turn.active ? WAITING_BYTES : PIECE_BYTES);
+    const from = done;
+    done += length;
+    if (done === size) {
+      part++;
+      done = 0;
+    }
+    const bytes = Buffer.isBuffer(current) ? current.subarray(from, from + length) : source.read(current.start + from, length);
+    if (Buffer.isBuffer(bytes)) write(bytes);
+    else bytes.then(write, () => response.destroy());
+  };
+  if (turn)
+    turn.wake = () => {
+      if (!waiting) return;
+      clearTimeout(waiting);
+      next();
+    };
+  if (parts.length === 0) response.end();
+  else next();
+}

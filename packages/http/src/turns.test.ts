@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Turn, Turns } from "./turns.ts";
+
+const SLOTS = 8;
+const address = (n: number): string => `2001:db8::${n.toString(16)}`;
+
+/** `count` machines ask for a large file, one each millisecond. */
+const storm = (turns: Turns, count: number, network = "rack", from = 0): Turn[] =>
+  Array.from({ length: count }, (_, i) => turns.enter(network, `${network} ${address(i)}`, from + i));
+const active = (all: readonly Turn[]): number[] => all.flatMap((turn, i) => (turn.active ? [i] : []));
+const first = (count: number): number[] => [...Array(count).keys()];
+
+test("the machines that came first go at full speed; each that ends wakes the oldest that waits", () => {
+  const all = storm(new Turns(), 20);
+  assert.deepEqual(active(all), first(SLOTS));
+  const woken: number[] = [];
+  all.forEach((turn, i) => {
+    turn.wake = () => woken.push(i);
+  });
+  all[3]?.end();
+  all[15]?.end();
+  all[0]?.end();
+  assert.deepEqual(woken, [8, 9]);
+  assert.deepEqual(active(all), [1, 2, 4, 5, 6, 7, 8, 9]);
+});
+
+test("the initrd of a machine goes before the kernels of those that came later, and a machine keeps its place for a while", () => {
+  const turns = new Turns();
+  const kernels = storm(turns, 20);
+  kernels[0]?.end();
+  assert.ok(kernels[8]?.active);
+  const initrd = turns.enter("rack", `rack ${address(0)}`, 500);
+  assert.ok(initrd.active && !kernels[8]?.active);
+  assert.ok(!turns.enter("rack", "a stranger", 500).active);
+  turns.tick(70_000);
+  const late = turns.enter("rack", `rack ${address(0)}`, 70_000);
+  assert.ok(!late.active, "forgotten after a minute");
+});
+
+test("networks do not wait for each other", () => {
+  const turns = new Turns();
+  storm(turns, 20);
+  assert.deepEqual(active(storm(turns, 20, "another", 1000)), first(SLOTS));
+});
+
+/** Ticks until `end`; `rate` are bytes a millisecond with so many at full speed. */
+function run(turns: Turns, all: readonly Turn[], end: number, rate: (active: number) => number): void {
+  for (let now = 0; now < end; now += 50) {
+    const running = all.filter((turn) => turn.active);
+    for (const turn of running) turn.count((rate(running.length) / running.length) * 50);
+    turns.tick(now);
+  }
+}
+
+test("where the machines are slow and not the link, more of them go at once, until it is full", () => {
+  const turns = new Turns();
+  const all = storm(turns, 200);
+  run(turns, all, 20_000, (running) => Math.min(running, 60) * 10);
+  assert.equal(active(all).length, 64);
+});
+
+test("where the link is full, as many go as at first but for a look now and then", () => {
+  const turns = new Turns();
+  const all = storm(turns, 200);
+  let more = 0;
+  let looks = 0;
+  run(turns, all, 60_000, (running) => {
+    looks++;
+    if (running > SLOTS) more++;
+    return 250_000;
+  });
+  assert.ok(more > 0 && more < looks / 3, `${more} of ${looks}`);
+  assert.ok(active(all).length <= 2 * SLOTS);
+});
