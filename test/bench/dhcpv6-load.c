@@ -1,8 +1,9 @@
 /*
  * A closed-loop DHCPv6 load: so many clients at a time, each Solicit -> Advertise -> Request -> Reply, then the next client.
- *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED]]
+ *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE]]]
  * Every client has a DUID-LLT and IAID of its own; all speak from one link-local address, as load generators do.
- * Into the file ACKNOWLEDGED goes a line "client address" for each Reply.
+ * Into the file ACKNOWLEDGED goes a line "client address" for each Reply; "" is none. With a PACE so many exchanges a second begin,
+ * while slots are idle, and each is timed from when it was due. MAX-EXCHANGES 0 is no limit.
  * Prints one JSON line: exchanges, seconds, resent, p50 and p99 of a whole exchange in microseconds, CPU share of this program.
  */
 #include <arpa/inet.h>
@@ -32,6 +33,7 @@ static struct slot slots[MAX_SLOTS];
 static int sock;
 static struct sockaddr_in6 group;
 static uint32_t nextClient;
+static double pace;
 
 static uint64_t now(void) {
   struct timespec t;
@@ -60,14 +62,20 @@ static unsigned char *begin(struct slot *s, int type) {
   return option(s->packet + 4, CLIENT_ID, sizeof duid, duid);
 }
 
-static void solicit(struct slot *s) {
+static void solicit(struct slot *s, uint64_t due) {
   s->client = nextClient++;
   unsigned char ia[12] = {s->client >> 24, s->client >> 16, s->client >> 8, s->client};
-  s->started = now();
+  s->started = due;
   unsigned char *at = begin(s, SOLICIT);
   at = option(at, IA_NA, sizeof ia, ia);
   s->length = at - s->packet;
   transmit(s);
+}
+
+/* The slot is done: the next client at once, or when its time comes. */
+static void next(struct slot *s) {
+  s->state = 0;
+  if (!pace) solicit(s, now());
 }
 
 static const unsigned char *find(const unsigned char *bytes, int length, int code, int *size) {
@@ -86,13 +94,14 @@ static int byValue(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED]]\n"), 2;
+  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE]]]\n"), 2;
   int outstanding = atoi(argv[2]);
   double seconds = atof(argv[3]);
   nextClient = strtoul(argv[4], 0, 10);
-  uint64_t most = argc > 5 ? strtoull(argv[5], 0, 10) : UINT64_MAX;
-  FILE *acknowledged = argc > 6 ? fopen(argv[6], "w") : 0;
-  if (argc > 6 && !acknowledged) return perror(argv[6]), 1;
+  uint64_t most = argc > 5 && strtoull(argv[5], 0, 10) ? strtoull(argv[5], 0, 10) : UINT64_MAX;
+  FILE *acknowledged = argc > 6 && *argv[6] ? fopen(argv[6], "w") : 0;
+  pace = argc > 7 ? atof(argv[7]) : 0;
+  if (argc > 6 && *argv[6] && !acknowledged) return perror(argv[6]), 1;
   if (acknowledged) setlinebuf(acknowledged); /* all of it is there, however this program ends */
   if (outstanding < 1 || outstanding > MAX_SLOTS) return fprintf(stderr, "1 to %d outstanding\n", MAX_SLOTS), 2;
 
@@ -108,10 +117,17 @@ int main(int argc, char **argv) {
   uint64_t begun = now(), end = begun + (uint64_t)(seconds * 1e6), exchanges = 0, resent = 0, refused = 0, checked = begun;
   size_t kept = 0, room = 1 << 22;
   uint32_t *times = malloc(room * sizeof *times);
-  for (int i = 0; i < outstanding; i++) solicit(&slots[i]);
+  uint64_t begunExchanges = 0;
+  if (!pace)
+    for (int i = 0; i < outstanding; i++) solicit(&slots[i], now());
   for (uint64_t t = now(); t < end && exchanges < most; t = now()) {
     struct pollfd ready = {sock, POLLIN, 0};
-    if (poll(&ready, 1, 10) > 0)
+    for (int i = 0; pace && i < outstanding; i++) {
+      uint64_t due = begun + begunExchanges * 1e6 / pace;
+      if (due > t) break;
+      if (!slots[i].state) solicit(&slots[i], due), begunExchanges++;
+    }
+    if (poll(&ready, 1, pace ? 1 : 10) > 0)
       for (unsigned char bytes[2048]; ;) {
         int length = recv(sock, bytes, sizeof bytes, MSG_DONTWAIT), size, idSize;
         if (length < 4) break;
@@ -121,7 +137,7 @@ int main(int argc, char **argv) {
         const unsigned char *ia = find(bytes, length, IA_NA, &size), *id = find(bytes, length, SERVER_ID, &idSize);
         if (!ia || !id || size < 40) { /* no address in it */
           refused++;
-          solicit(s);
+          next(s);
         } else if (bytes[0] == ADVERTISE && s->state == SOLICIT) {
           unsigned char *at = begin(s, REQUEST);
           at = option(at, SERVER_ID, idSize, id);
@@ -133,13 +149,13 @@ int main(int argc, char **argv) {
           char address[INET6_ADDRSTRLEN];
           if (acknowledged) fprintf(acknowledged, "%u %s\n", s->client, inet_ntop(AF_INET6, ia + 16, address, sizeof address));
           if (kept < room) times[kept++] = now() - s->started;
-          solicit(s);
+          next(s);
         }
       }
     if (t - checked > 100000) {
       checked = t;
       for (int i = 0; i < outstanding; i++)
-        if (t - slots[i].sent > RESEND_US) resent++, transmit(&slots[i]);
+        if (slots[i].state && t - slots[i].sent > RESEND_US) resent++, transmit(&slots[i]);
     }
   }
   double took = (now() - begun) / 1e6;

@@ -1,9 +1,15 @@
 /** `npm run bench NAME`: ours and real peers alternately in one run, and the ratio between them. */
 import { benchDhcpv6 } from "./dhcpv6.ts";
 import { benchDns } from "./dns.ts";
+import { benchHttp } from "./http.ts";
 import { benchRa } from "./ra.ts";
 
-const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { dhcpv6: benchDhcpv6, dns: benchDns, ra: benchRa };
+const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  dhcpv6: benchDhcpv6,
+  dns: benchDns,
+  http: benchHttp,
+  ra: benchRa,
+};
 const [name = "", ...args] = process.argv.slice(2);
 const bench = benches[name];
 if (!bench) {

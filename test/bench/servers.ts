@@ -60,12 +60,13 @@ export const netboot6 = (vlan: ProvisioningVlan, configuration: string, ready: R
   },
 });
 
-/** User and system time of the process, all its threads. */
+/** User and system time of the process and those under it, all their threads. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
     .replace(/^.*\) /, "")
     .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number);
+  return children.reduce((sum, child) => sum + cpuSeconds(child), (Number(fields[11]) + Number(fields[12])) / 100);
 }
 
 export const residentMegabytes = (pid: number): number =>
