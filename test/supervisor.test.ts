@@ -1,6 +1,8 @@
 /** The process as an operator and systemd see it: start, ready, reload, stop, privileges, a host that is not ready yet. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
 import { bootAssets, INSTALLER, MAC, makeVlan, startAppliance, UUID } from "./setup.ts";
@@ -237,4 +239,31 @@ test("check names what is missing and the interfaces there are", async (t) => {
   writeFileSync(file, TWO_LINES);
   const good = await vlan.server.exec([NETBOOT6, "check", "--config", file]);
   assert.equal(good.code, 0, good.stdout + good.stderr);
+});
+
+test("check names the program that has a port, resolvers that do not answer, and takes a netboot6 that runs for none of them", async (t) => {
+  const vlan = makeVlan(t);
+  const configuration = `${TWO_LINES}dns: { upstreams: ["2001:db8:0:1::53", "[::1]:5353"] }\n`;
+  const file = `${vlan.dir}/check.yaml`;
+  writeFileSync(file, configuration);
+  const check = () => vlan.server.exec([NETBOOT6, "check", "--config", file]);
+  const blocker = vlan.server.spawn(
+    [process.execPath, "-e", 'require("node:dgram").createSocket("udp6").bind(53, "::", () => console.log("bound"))'],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  await once(blocker.stdout as Readable, "data");
+  const { code, stdout } = await check();
+  assert.equal(code, 1);
+  assert.match(
+    stdout,
+    /check\.yaml:\d+:\d+: warning: dns\.port: UDP port 53 of \[::\] is in use by node \(pid \d+\), and dns needs it\. .*\[port-in-use\]/,
+  );
+  assert.match(stdout, /dns\.upstreams\[0\]: 2001:db8:0:1::53: no answer within 2 s\. .*\[upstream-silent\]/);
+  assert.match(stdout, /dns\.upstreams\[1\]: \[::1\]:5353: no resolver runs there\./);
+  blocker.kill("SIGTERM");
+  await once(blocker, "exit");
+  await startAppliance(t, vlan, { configuration });
+  const running = await check();
+  assert.equal(running.code, 0);
+  assert.doesNotMatch(running.stdout, /port-in-use/);
 });

@@ -41,6 +41,18 @@ test("a boot program that is not there is told, with the command that brings it;
   assert.match(unused[0] ?? "", /^4 profiles\.d\.bootProgram: boot\.rules take the place/);
 });
 
+test("an iPXE that was built without IPv6 is told", async () => {
+  const file = join(dir, "boot-assets/ipxe/x86_64/ipxe.efi");
+  writeFileSync(file, "iPXE ICMPv6");
+  assert.deepEqual(await problems(""), []);
+  writeFileSync(file, "iPXE ICMPv4");
+  const without = /ipxe\/x86_64\/ipxe\.efi is an iPXE without IPv6: it will hear nothing\. Take another build: netboot6 assets add ipxe\./;
+  assert.match((await problems(""))[0] ?? "", without);
+  const rules = 'boot: { rules: [{ url: "{{ http }}/ipxe/x86_64/ipxe.efi" }] }\n';
+  assert.match((await problems(rules))[0] ?? "", without);
+  writeFileSync(file, "");
+});
+
 test("names that no template knows are found before a machine asks", async () => {
   const found = await problems(
     'profiles:\n  d:\n    kernel: http://elsewhere/linux\n    cmdline: "a={{ machine.vars.any }} b={{ doman }}"\n',

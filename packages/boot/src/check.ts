@@ -1,13 +1,15 @@
 /** What the configuration names and boot-assets does not have; templates that cannot be rendered. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Appliance, BootProgram, Finding } from "@netboot6/config";
+import type { Appliance, BootProgram, Finding, FindingId } from "@netboot6/config";
 import { assetOf } from "./catalogue.ts";
 import { type Certificate, inspectCertificate, readCertificate } from "./certificate.ts";
 import { BOOT_PROGRAM_FILES } from "./rules.ts";
 import { unknownNames } from "./templates.ts";
 
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
+
+type Add = (path: Finding["path"], what: string, mend: string, id?: FindingId) => void;
 
 const EXPIRES_SOON_MS = 14 * 24 * 3600_000;
 
@@ -16,7 +18,7 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
   const files = appliance.http ?? appliance.tftp;
   if (!files) return [];
   const findings: Finding[] = checkCertificate(appliance, now);
-  const add = (path: Finding["path"], what: string, mend: string, id = "missing-boot-file"): void => {
+  const add: Add = (path, what, mend, id = "missing-boot-file") => {
     findings.push({ id, severity: "warning", path, what, mend });
   };
   const exists = (path: string): boolean => isUrl(path) || path.includes("{{") || existsSync(join(files.root, path));
@@ -42,6 +44,7 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
     const programs = new Set<BootProgram>(Object.values(profiles).map(({ bootProgram }) => bootProgram));
     for (const program of programs.size === 0 ? ["ipxe" as const] : programs) {
       const { x64, arm64 } = BOOT_PROGRAM_FILES[program];
+      for (const file of [x64, arm64]) checkIpxe(["boot"], files.root, file, add);
       if (!existsSync(join(files.root, x64)) && !existsSync(join(files.root, arm64)))
         add(
           ["boot"],
@@ -61,10 +64,24 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
   for (const [index, rule] of (boot.rules ?? []).entries()) {
     checkTemplate(["boot", "rules", index, "url"], rule.url, add);
     const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
-    if (path !== undefined && path !== "boot.ipxe" && !exists(path))
-      add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
+    if (path === undefined || path === "boot.ipxe") continue;
+    if (!exists(path)) add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
+    else checkIpxe(["boot", "rules", index, "url"], files.root, path, add);
   }
   return findings;
+}
+
+/** An EFI iPXE carries the names of its protocols as they are; BIOS ones are compressed and tell nothing. */
+function checkIpxe(path: Finding["path"], root: string, name: string, add: Add): void {
+  if (!name.endsWith(".efi")) return;
+  let program: Buffer;
+  try {
+    program = readFileSync(join(root, name));
+  } catch {
+    return; // told as missing
+  }
+  if (program.includes("iPXE") && !program.includes("ICMPv6"))
+    add(path, `${name} is an iPXE without IPv6: it will hear nothing`, `Take another build${assetHint(name)}.`, "ipxe-without-ipv6");
 }
 
 function checkCertificate({ http, networks }: Appliance, now: number): Finding[] {
@@ -80,7 +97,7 @@ function checkCertificate({ http, networks }: Appliance, now: number): Finding[]
     ];
   }
   const findings: Finding[] = [];
-  const warn = (id: string, what: string, mend: string): void => void findings.push({ id, severity: "warning", path: at, what, mend });
+  const warn = (id: FindingId, what: string, mend: string): void => void findings.push({ id, severity: "warning", path: at, what, mend });
   for (const name of tls.name === null ? networks.flatMap(({ address }) => address ?? []) : [tls.name]) {
     const { validUntil, isFor } = inspectCertificate(certificate, name);
     const day = new Date(validUntil).toISOString().slice(0, 10);
@@ -92,11 +109,7 @@ function checkCertificate({ http, networks }: Appliance, now: number): Finding[]
   return findings;
 }
 
-function checkTemplate(
-  path: Finding["path"],
-  text: string,
-  add: (path: Finding["path"], what: string, mend: string, id?: string) => void,
-): void {
+function checkTemplate(path: Finding["path"], text: string, add: Add): void {
   try {
     const unknown = unknownNames(text, "the template");
     if (unknown.length > 0)

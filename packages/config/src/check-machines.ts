@@ -5,7 +5,7 @@ import { error, type Finding, type Path, repeats, suggest, warning } from "./pro
 
 export function checkMachines(appliance: Appliance): Finding[] {
   const { machines, networks } = appliance;
-  const findings = [...checkProfiles(appliance), ...duplicates(machines)];
+  const findings = [...checkProfiles(appliance), ...duplicates(machines), ...checkRecords(appliance)];
   machines.forEach((machine, index) => {
     if (machine.prefix !== null) findings.push(...checkPrefix(machine.prefix, index, appliance));
     if (machine.address === null) return;
@@ -72,12 +72,25 @@ function checkAddress({ macs }: MachineConfig, address: string, network: Network
   return [warning("address-differs-from-slaac", path, what, "Give that address, or dhcp: { managed: true } and autonomous: false.")];
 }
 
+/** A record goes before a machine's own name. */
+function checkRecords({ dns, domain, machines }: Appliance): Finding[] {
+  return Object.keys(dns?.records ?? {}).flatMap((record) => {
+    const name = record.toLowerCase().replace(/\.$/, "");
+    const hidden = machines.find(
+      (machine) => machine.name !== null && name === [machine.name, domain].filter(Boolean).join(".").toLowerCase(),
+    );
+    if (!hidden) return [];
+    const what = `it takes the place of machine ${hidden.name}'s own name, whatever its address is`;
+    return [warning("record-hides-machine", ["dns", "records", record], what, "Delete the record, or name one of the two otherwise.")];
+  });
+}
+
 const portKey = ({ port }: MachineConfig): string | null =>
   port && `${[port.interfaceId, port.remoteId].filter((name) => name !== null).join(" and ")} of relay ${port.relay}`;
 
 function duplicates(machines: readonly MachineConfig[]): Finding[] {
   const nameOf = (index: number) => machines[index]?.name ?? `machines[${index}]`;
-  const taken = (key: string) => (index: number, value: string, first: number) =>
+  const taken = (key: "name" | "duid" | "address" | "uuid" | "port") => (index: number, value: string, first: number) =>
     error(`duplicate-machine-${key}`, ["machines", index, key], `${value} is ${nameOf(first)}'s`, "Give each machine its own.");
   const findings = [
     ...repeats(machines, ({ name }) => name, taken("name")),

@@ -66,6 +66,9 @@ function checkPlace({ relayed, prefix, address, relays }: NetworkConfig, at: Pat
   return findings;
 }
 
+/** Most installations have their files and their answers by then. */
+const SHORT_LEASE_SECONDS = 600;
+
 function checkDhcp({ prefix, advertise, relayed }: NetworkConfig, { pool, managed, lifetimes }: DhcpConfig, at: Path): Finding[] {
   const findings: Finding[] = [];
   const { renew, rebind, preferred, valid } = lifetimes;
@@ -84,6 +87,15 @@ function checkDhcp({ prefix, advertise, relayed }: NetworkConfig, { pool, manage
           "Keep renew <= rebind <= preferred <= valid.",
         ),
       );
+  if (valid < SHORT_LEASE_SECONDS)
+    findings.push(
+      warning(
+        "lease-short",
+        [...at, "lifetimes", "valid"],
+        `a lease of ${valid}s ends while an installation runs, and installers do not renew it`,
+        `Write ${SHORT_LEASE_SECONDS / 60}m or more.`,
+      ),
+    );
   if (pool.kind === "none" && managed)
     findings.push(
       error(

@@ -158,19 +158,41 @@ function checkConsole({ console }: Appliance): Finding[] {
   ];
 }
 
+export interface Listening {
+  /** As an operator calls it. */
+  readonly name: string;
+  readonly protocol: "tcp" | "udp";
+  readonly port: number;
+  /** The networks' own where they are known. */
+  readonly addresses: readonly Address[];
+  readonly listen: Listen;
+  readonly path: Path;
+}
+
+/** What the appliance listens on. */
+export function listenings({ http, dns, tftp, console, networks }: Appliance): Listening[] {
+  const own = [...networks.flatMap(({ address }) => address ?? []), "::1"];
+  const listening = (name: string, protocol: "tcp" | "udp", port: number, listen: Listen, path: Path): Listening => ({
+    name,
+    protocol,
+    port,
+    addresses: listen === "networks" ? own : listen,
+    listen,
+    path,
+  });
+  const all: Listening[] = [];
+  if (networks.some(({ dhcp }) => dhcp)) all.push(listening("DHCPv6", "udp", 547, "networks", ["networks"]));
+  if (http) all.push(listening("http", "tcp", http.port, http.listen, ["http", "port"]));
+  if (dns) for (const protocol of ["tcp", "udp"] as const) all.push(listening("dns", protocol, dns.port, dns.listen, ["dns", "port"]));
+  if (http?.tls) all.push(listening("https", "tcp", http.tls.port, http.listen, ["http", "tls", "port"]));
+  if (tftp) all.push(listening("tftp", "udp", tftp.port, tftp.listen, ["tftp", "port"]));
+  if (console) all.push(listening("the console", "tcp", console.port, [console.host], ["console", "listen"]));
+  return all;
+}
+
 /** Two services on one port of one address: the second would not start. */
-function checkPorts({ http, dns, tftp, console, networks }: Appliance): Finding[] {
-  const services: { name: string; protocol: string; port: number; listen: Listen; path: Path }[] = [];
-  if (networks.some(({ dhcp }) => dhcp))
-    services.push({ name: "DHCPv6", protocol: "udp", port: 547, listen: "networks", path: ["networks"] });
-  if (http) services.push({ name: "http", protocol: "tcp", port: http.port, listen: http.listen, path: ["http", "port"] });
-  if (dns)
-    for (const protocol of ["tcp", "udp"])
-      services.push({ name: "dns", protocol, port: dns.port, listen: dns.listen, path: ["dns", "port"] });
-  if (http?.tls) services.push({ name: "https", protocol: "tcp", port: http.tls.port, listen: http.listen, path: ["http", "tls", "port"] });
-  if (tftp) services.push({ name: "tftp", protocol: "udp", port: tftp.port, listen: tftp.listen, path: ["tftp", "port"] });
-  if (console)
-    services.push({ name: "the console", protocol: "tcp", port: console.port, listen: [console.host], path: ["console", "listen"] });
+function checkPorts(appliance: Appliance): Finding[] {
+  const services = listenings(appliance);
   const meet = (a: Listen, b: Listen) =>
     a === "networks" || b === "networks" || a.some((address) => address === "::" || b.includes(address));
   return services.flatMap((service, index) => {

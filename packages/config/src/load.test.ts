@@ -224,24 +224,26 @@ test("problems in included files name that file and its own keys", async () => {
     return loaded.problems.map((problem) => formatProblem({ ...problem, file: relative(folder, problem.file), source: "" }));
   };
   assert.deepEqual(await shown(), [
-    "inc/appliance.yaml:4:21: warning: include[1]: no file matches none/*.yaml. Create one, or delete the pattern.",
-    "inc/m/1.yaml:2:50: machines[0].profile: no profile is called b. Define it under profiles, or name one of a.",
-    `inc/m/1.yaml:3:13: profiles.a: defined in ${main} too. Keep one of them.`,
-    "inc/m/2.yaml:3:10: machines[0].mac: 52:54:00:00:00:01 is n1's. Give each machine its own.",
+    "inc/appliance.yaml:4:21: warning: include[1]: no file matches none/*.yaml. Create one, or delete the pattern. [include-matches-nothing]",
+    "inc/m/1.yaml:2:50: machines[0].profile: no profile is called b. Define it under profiles, or name one of a. [unknown-profile]",
+    `inc/m/1.yaml:3:13: profiles.a: defined in ${main} too. Keep one of them. [duplicate-profile]`,
+    "inc/m/2.yaml:3:10: machines[0].mac: 52:54:00:00:00:01 is n1's. Give each machine its own. [duplicate-machine-mac]",
   ]);
   await write("inc/m/2.yaml", "networks: []\n");
-  assert.deepEqual((await shown()).slice(1), ["inc/m/2.yaml:1:1: networks: unknown key. Known here: profiles, machines."]);
+  assert.deepEqual((await shown()).slice(1), ["inc/m/2.yaml:1:1: networks: unknown key. Known here: profiles, machines. [unknown-key]"]);
 });
 
 test("a file that is not there is said plainly", async () => {
   const loaded = await loadAppliance("/nonexistent/appliance.yaml");
   assert.ok("problems" in loaded);
   assert.deepEqual(loaded.problems.map(formatProblem), [
-    "/nonexistent/appliance.yaml: no such file. Two lines are enough: `networks:` and `- interface: eth1`.",
+    "/nonexistent/appliance.yaml: no such file. Two lines are enough: `networks:` and `- interface: eth1`. [unreadable-file]",
   ]);
   const unreadable = await loadAppliance("/");
   assert.ok("problems" in unreadable);
-  assert.deepEqual(unreadable.problems.map(formatProblem), ["/: cannot be read: EISDIR. Give a file that this user may read."]);
+  assert.deepEqual(unreadable.problems.map(formatProblem), [
+    "/: cannot be read: EISDIR. Give a file that this user may read. [unreadable-file]",
+  ]);
 });
 
 test("the appliance.yaml at top level loads without a problem", async () => {

@@ -8,7 +8,7 @@ import { readSource } from "./source.ts";
 function problemsOf(text: string): string[] {
   const loaded = assemble(readSource("appliance.yaml", text), []);
   const problems = "problems" in loaded ? loaded.problems : loaded.warnings;
-  return problems.map((problem) => `${problem.id} ${formatProblem({ ...problem, source: "" })}`);
+  return problems.map((problem) => `${problem.id} ${formatProblem({ ...problem, source: "" }).replace(` [${problem.id}]`, "")}`);
 }
 
 test("an error is printed as a compiler does, with the line and a caret", () => {
@@ -16,7 +16,7 @@ test("an error is printed as a compiler does, with the line and a caret", () => 
   assert.ok("problems" in loaded);
   assert.equal(
     loaded.problems.map(formatProblem).join("\n"),
-    'appliance.yaml:4:7: networks[0].advertise.intervall: unknown key. Did you mean "interval"?\n' +
+    'appliance.yaml:4:7: networks[0].advertise.intervall: unknown key. Did you mean "interval"? [unknown-key]\n' +
       "        intervall: [5s, 60s]\n" +
       "        ^",
   );

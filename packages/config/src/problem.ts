@@ -3,10 +3,85 @@ import { closest, distance } from "fastest-levenshtein";
 export type Path = readonly (string | number)[];
 export type Severity = "error" | "warning";
 
+/** What can be found, in the order of docs/checks.md. */
+export const FINDING_IDS = [
+  "unreadable-file",
+  "yaml-syntax",
+  "yaml-quote",
+  "duplicate-key",
+  "control-character",
+  "unknown-key",
+  "missing-key",
+  "invalid-value",
+  "not-supported",
+  "include-matches-nothing",
+  "duplicate-profile",
+  "unknown-profile",
+  "duplicate-network",
+  "duplicate-interface",
+  "prefix-overlap",
+  "address-outside-prefix",
+  "relayed-without-prefix",
+  "relayed-without-address",
+  "relays-open",
+  "advertise-interval",
+  "router-lifetime",
+  "dns-lifetime",
+  "route-lifetime",
+  "prefix-lifetimes",
+  "prefix-lifetime-short",
+  "autonomous-needs-64",
+  "no-router",
+  "router-that-does-not-forward",
+  "lease-lifetimes",
+  "lease-short",
+  "managed-without-pool",
+  "no-addresses",
+  "pool-outside-prefix",
+  "delegate-length",
+  "delegate-overlap",
+  "duplicate-machine-name",
+  "duplicate-machine-mac",
+  "duplicate-machine-duid",
+  "duplicate-machine-uuid",
+  "duplicate-machine-port",
+  "duplicate-machine-address",
+  "duplicate-machine-prefix",
+  "address-is-ours",
+  "address-in-no-network",
+  "address-without-dhcp",
+  "address-differs-from-slaac",
+  "prefix-on-link",
+  "prefix-length",
+  "rule-never-matches",
+  "rule-unknown-network",
+  "rule-needs-service",
+  "http-url-for-pxe",
+  "ipxe-would-loop",
+  "missing-boot-file",
+  "boot-program-unused",
+  "unknown-name",
+  "broken-template",
+  "ipxe-without-ipv6",
+  "bad-certificate",
+  "certificate-for-another",
+  "certificate-expired",
+  "certificate-expires",
+  "network-not-allowed",
+  "dns-is-off",
+  "upstream-loop",
+  "upstream-silent",
+  "record-hides-machine",
+  "console-needs-token",
+  "port-taken",
+  "port-in-use",
+] as const;
+export type FindingId = (typeof FINDING_IDS)[number];
+
 /** Something wrong at a place in the configuration, before file and line are known. */
 export interface Finding {
-  /** Stable: tests, documentation and the console refer to it. */
-  readonly id: string;
+  /** Stable: docs/checks.md explains it. */
+  readonly id: FindingId;
   readonly severity: Severity;
   readonly path: Path;
   /** The key itself is what is wrong, not its value. */
@@ -18,7 +93,7 @@ export interface Finding {
 }
 
 export interface Problem {
-  readonly id: string;
+  readonly id: FindingId;
   readonly severity: Severity;
   readonly file: string;
   /** From 1; 0 where the file as a whole is meant. */
@@ -33,11 +108,11 @@ export interface Problem {
   readonly source: string;
 }
 
-/** As a compiler prints it: place, key, what, mend; then the line with a caret under the place. */
+/** As a compiler prints it: place, key, what, mend, id; then the line with a caret under the place. */
 export function formatProblem(problem: Problem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
   const parts = [place, problem.severity === "warning" ? "warning" : "", problem.key, problem.what].filter((part) => part !== "");
-  const head = `${parts.join(": ")}. ${problem.mend}`;
+  const head = `${parts.join(": ")}. ${problem.mend} [${problem.id}]`;
   if (problem.source.trim() === "") return head;
   const indent = problem.source.slice(0, problem.column - 1).replace(/[^\t]/g, " ");
   return `${head}\n  ${problem.source}\n  ${indent}^`;
@@ -85,8 +160,8 @@ export function suggest(word: string, known: readonly string[], otherwise: strin
   return meant === null ? otherwise : `Did you mean "${meant}"?`;
 }
 
-export const error = (id: string, path: Path, what: string, mend: string): Finding => ({ id, severity: "error", path, what, mend });
-export const warning = (id: string, path: Path, what: string, mend: string): Finding => ({ id, severity: "warning", path, what, mend });
+export const error = (id: FindingId, path: Path, what: string, mend: string): Finding => ({ id, severity: "error", path, what, mend });
+export const warning = (id: FindingId, path: Path, what: string, mend: string): Finding => ({ id, severity: "warning", path, what, mend });
 
 /** A finding for each item whose value an earlier item has already. */
 export function repeats<T>(

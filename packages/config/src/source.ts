@@ -12,7 +12,7 @@ import {
   parseDocument,
   visit,
 } from "yaml";
-import { type Finding, formatKey, type Path, type Problem } from "./problem.ts";
+import { type Finding, type FindingId, formatKey, type Path, type Problem } from "./problem.ts";
 
 export interface Source {
   readonly file: string;
@@ -35,7 +35,7 @@ export function readSource(file: string, text: string): Source {
     const place = { file, line: Math.max(1, line), column: Math.max(1, col), key: formatKey(path) };
     return { id, severity, ...place, what, mend, source: lines[place.line - 1] ?? "" };
   };
-  const add = (offset: number, id: string, what: string, mend: string, path: Path = []) => {
+  const add = (offset: number, id: FindingId, what: string, mend: string, path: Path = []) => {
     const problem = problemAt(offset, { id, severity: "error", path, what, mend });
     // What YAML says after its first objection to a line is noise.
     if (!problems.some(({ line }) => line === problem.line)) problems.push(problem);

@@ -44,6 +44,8 @@ class Ipxe {
   #http: HttpClient;
   #filename: string | null = null;
   #kernel: string | null = null;
+  /** Fetched and not run yet, by their names. */
+  readonly #images = new Map<string, { readonly script: string; readonly url: string }>();
   #steps = 0;
   #sleeps = 0;
 
@@ -192,6 +194,19 @@ class Ipxe {
         if (script === null) return false;
         this.#host.report("script", target);
         return this.run(script, target);
+      }
+      case "imgfetch": {
+        const target = args.find((arg, i) => !arg.startsWith("--") && args[i - 1] !== "--name") ?? "";
+        const script = await this.load(new URL(target, url).href);
+        if (script === null) return false;
+        this.#images.set(args[args.indexOf("--name") + 1] ?? target, { script, url: target });
+        return true;
+      }
+      case "imgexec": {
+        const image = this.#images.get(args.find((arg) => !arg.startsWith("--")) ?? "");
+        if (!image) return false;
+        this.#host.report("script", image.url);
+        return this.run(image.script, image.url);
       }
       case "kernel":
       case "initrd": {
