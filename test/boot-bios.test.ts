@@ -2,22 +2,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Machine } from "@netboot6/lab";
-import { bootAssets, INSTALLER, MAC, makeVlan, says, startAppliance, UUID } from "./setup.ts";
+import { bootableDisk, DISK_BOOTED, Machine, NETBOOT6 } from "@netboot6/lab";
+import { bootAssets, INSTALLER, MAC, makeVlan, reportDone, says, standIn, startAppliance, UUID } from "./setup.ts";
 
-test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd", async (t) => {
+test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd; once installed its disk, until an operator says so", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, {
-    configuration: `networks:\n  - interface: prov0\nhttp: { root: ${root} }\n${INSTALLER}`,
+    configuration: `networks:\n  - interface: prov0\nhttp: { root: ${root} }\nconsole: { token: operator }\n${INSTALLER}`,
   });
-  const machine = new Machine(vlan, {
-    name: "bios",
-    firmware: "bios-ipxe",
-    mac: MAC,
-    uuid: UUID,
-    ipxe: join(root, "ipxe/x86_64/ipxe.lkrn"),
-  });
+  const options = { name: "bios", firmware: "bios-ipxe", mac: MAC, uuid: UUID, ipxe: join(root, "ipxe/x86_64/ipxe.lkrn") } as const;
+  const machine = new Machine(vlan, options);
   const answered = await appliance.waitFor(says("dhcpv6.answered", "Information-request (ipxe)"), 90);
   assert.equal(answered.bootfileUrl, "http://[2001:db8:0:1::1]/boot.ipxe");
   await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 90);
@@ -25,4 +20,17 @@ test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd
   assert.ok(!appliance.lines.some((line) => line.event === "dhcpv6.answered" && line.msg.includes("Solicit")), "no address was asked for");
   t.diagnostic(`kernel started ${machine.seconds.toFixed(1)} s after power-on`);
   await machine.powerOff();
+
+  const ask = standIn(vlan);
+  await reportDone(ask);
+  const installed = { ...options, name: "installed", disk: bootableDisk(vlan.dir, join(root, "grub/x86_64")) };
+  const again = new Machine(vlan, installed);
+  await again.waitFor(new RegExp(DISK_BOOTED), 90);
+  t.diagnostic(`disk booted ${again.seconds.toFixed(1)} s after power-on`);
+  await again.powerOff();
+
+  assert.doesNotMatch(await ask("/boot.ipxe"), /^kernel/m);
+  const { stdout, stderr } = await vlan.server.exec([NETBOOT6, "machine", MAC, "boot-again", "-c", appliance.file]);
+  assert.match(stdout, /boots debian-12/, stderr);
+  assert.match(await ask("/boot.ipxe"), /^kernel/m);
 });

@@ -1,8 +1,9 @@
 /** Real UEFI firmware (QEMU, OVMF) boots over IPv6 alone. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { MachineTimeline } from "@netboot6/events";
-import { Machine } from "@netboot6/lab";
+import { bootableDisk, DISK_BOOTED, Machine } from "@netboot6/lab";
 import { assertOneAddress, list } from "./leases-setup.ts";
 import { bootAssets, INSTALLER, MAC, makeVlan, SLAAC_ADDRESS, says, startAppliance, UUID } from "./setup.ts";
 
@@ -49,6 +50,12 @@ test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file,
   assert.equal(dig.stdout, "node-01.rack.example.\n");
   await machine.powerOff();
   await capture.stop();
+
+  const disk = bootableDisk(vlan.dir, join(root, "grub/x86_64"));
+  const installed = new Machine(vlan, { name: "installed", firmware: "uefi-http", mac: MAC, uuid: UUID, disk });
+  await installed.waitFor(new RegExp(DISK_BOOTED), 90);
+  t.diagnostic(`disk booted ${installed.seconds.toFixed(1)} s after power-on`);
+  await installed.powerOff();
   const script = stages.find(({ name }) => name === "script");
   t.diagnostic(
     `reported back ${seconds.toFixed(1)} s after power-on; script ${((script?.startedAt ?? 0) - (timeline.boots[0]?.startedAt ?? 0)) / 1000} s after the first Solicit`,

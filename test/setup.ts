@@ -41,3 +41,25 @@ export const says =
   (event: string, contains: string | RegExp = "") =>
   (line: { event?: string; msg: string }) =>
     line.event === event && (typeof contains === "string" ? line.msg.includes(contains) : contains.test(line.msg));
+
+/** A host with MAC and the address that it forms, to ask as that machine would. It is there while it asks, and no longer. */
+export function standIn(vlan: ProvisioningVlan): (path: string) => Promise<string> {
+  const client = vlan.client("stand-in", { mac: MAC });
+  return async (path) => {
+    const url = `http://[${vlan.address}]${path}`;
+    const curl = ["curl", "-sSf", "--retry", "10", "--retry-all-errors", "--retry-delay", "1", url];
+    client.up();
+    client.namespace.ip(`addr replace ${SLAAC_ADDRESS}/64 dev ${client.interface} nodad`);
+    const { stdout, stderr, code } = await client.namespace.exec(curl);
+    client.namespace.ip(`link set ${client.interface} down`);
+    if (code !== 0) throw new Error(`${url}: ${stderr}`);
+    return stdout;
+  };
+}
+
+/** As the installer on the machine would: reads its answers file, and fetches the URL in it that reports it as done. */
+export async function reportDone(ask: (path: string) => Promise<string>): Promise<void> {
+  const done = /http:\S+(\/done\/\S+)/.exec(await ask("/preseed/try.cfg"))?.[1];
+  if (done === undefined) throw new Error("no URL in the answers");
+  await ask(done);
+}

@@ -85,7 +85,7 @@ test("each is read by GRUB's own parser: kernel, disk, waiting, stopped, broken"
 test("the disk: its loader is looked for; a machine that waits asks again, one level deep", () => {
   assert.match(
     grubConfig(state(disk)),
-    /for loader in \$disk\/EFI\/\*\/shimx64\.efi \$disk\/EFI\/\*\/grubx64\.efi \$disk\/EFI\/BOOT\/BOOTX64\.EFI; do/,
+    /for loader in \$disk\/EFI\/\*\/shimx64\.efi \$disk\/EFI\/BOOT\/BOOTX64\.EFI \$disk\/EFI\/\*\/grubx64\.efi; do/,
   );
   assert.match(grubConfig(state({ kind: "wait", poll: 45, bootProgram: "grub" })), /sleep 45\nif \[ "\$netboot6" != again \]; then/);
   assert.doesNotMatch(grubConfig(state(kernel, { installed: true })), /linux/);

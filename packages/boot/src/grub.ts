@@ -74,12 +74,10 @@ export function grubCommands(state: BootState): string[] {
 /** GRUB's `exit` ends in the firmware's setup for good, whatever its status (seen under EDK2): so the disk's own loader is looked for. */
 function diskCommands(): string[] {
   const cpus = Object.entries(LOADERS).flatMap(([cpu, suffix]) => {
-    const loaders = ["*/shim", "*/grub", "BOOT/BOOT"].map(
-      (file) => `$disk/EFI/${file}${file === "BOOT/BOOT" ? suffix.toUpperCase() : suffix}.`,
-    );
+    const loaders = [`*/shim${suffix}.efi`, `BOOT/BOOT${suffix.toUpperCase()}.EFI`, `*/grub${suffix}.efi`];
     return [
       `  if [ "$grub_cpu" = ${cpu} ]; then`,
-      `    for loader in ${loaders.map((loader) => `${loader}${loader.includes("/BOOT/") ? "EFI" : "efi"}`).join(" ")}; do`,
+      `    for loader in ${loaders.map((loader) => `$disk/EFI/${loader}`).join(" ")}; do`,
       "      if [ -f $loader ]; then",
       "        root=$disk",
       "        if chainloader $loader; then boot; fi",

@@ -27,7 +27,7 @@ export interface MachineOptions {
   readonly disk?: string;
   /** UEFI with Secure Boot on and Microsoft's keys enrolled. */
   readonly secureBoot?: boolean;
-  /** `x86_64` by default. ARM64 is UEFI alone, and started as architecture 11 or 19. */
+  /** `x86_64` by default. ARM64 is UEFI alone, with Secure Boot on: architecture 11 or 19. */
   readonly cpu?: "x86_64" | "arm64";
   /** `ipxe.lkrn`, for `bios-ipxe`. */
   readonly ipxe?: string;
@@ -48,9 +48,8 @@ export interface ConsoleLine {
 /** Code and variables. */
 const UEFI = {
   x86_64: ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"],
-  arm64: ["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
   "x86_64 secure": ["/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"],
-  "arm64 secure": ["/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"],
+  arm64: ["/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"],
 } as const;
 const BOOT: Record<Exclude<Firmware, "bios-ipxe">, NetworkBoot> = { "uefi-http": "http6", "uefi-pxe": "pxe6" };
 const NIC_SLOT = 1;
@@ -185,7 +184,7 @@ function qemuCommand(dir: string, tap: string, options: MachineOptions): string[
     return [...argv, "-kernel", options.ipxe, ...(options.ipxeScript ? ["-initrd", options.ipxeScript] : [])];
   }
   const variables = join(dir, `${options.name}.variables.fd`);
-  const [code, blank] = UEFI[secureBoot ? (`${cpu} secure` as const) : cpu];
+  const [code, blank] = UEFI[secureBoot && cpu === "x86_64" ? "x86_64 secure" : cpu];
   writeFileSync(variables, withNetworkBoot(readFileSync(blank), BOOT[options.firmware], options.mac, NIC_SLOT));
   if (secureBoot && cpu === "x86_64") argv.push("-global", "driver=cfi.pflash01,property=secure,value=on");
   return [
