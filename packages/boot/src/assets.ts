@@ -5,7 +5,7 @@ import { ASSETS, type Asset, type AssetName, type DebianSource } from "./catalog
 import { type DownloadOptions, downloadPackage, installedPackage, sha256 } from "./debian-package.ts";
 import { presentReceipt, writeReceipt } from "./receipts.ts";
 
-export { AssetError, type DownloadProgress } from "./debian-package.ts";
+export { AssetError, type DownloadOptions, type DownloadProgress } from "./debian-package.ts";
 
 export interface AddOptions extends DownloadOptions {
   /** Asks Debian for a newer version even where the files are there. */

@@ -20,7 +20,7 @@ export interface UnpackedPackage {
 }
 
 export interface DownloadProgress {
-  readonly what: "package index" | "package";
+  readonly what: "package index" | "package" | "file" | "unpacking";
   /** 0..1 */
   readonly fraction: number;
   /** Bytes; null where it is not known. */

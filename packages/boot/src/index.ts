@@ -1,3 +1,5 @@
+export * from "./archive.ts";
+export * from "./asset-list.ts";
 export * from "./assets.ts";
 export * from "./catalogue.ts";
 export * from "./certificate.ts";
@@ -10,4 +12,5 @@ export * from "./profile.ts";
 export * from "./rules.ts";
 export * from "./script.ts";
 export * from "./templates.ts";
+export * from "./uses.ts";
 export * from "./values.ts";

@@ -1,5 +1,5 @@
 /** What was brought under boot-assets, kept there and hidden from machines: from where, and the checksum of each file. */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "./debian-package.ts";
 
@@ -17,6 +17,16 @@ export async function writeReceipt(root: string, name: string, receipt: Receipt)
   const file = join(root, FOLDER, `${name}.json`);
   await writeFile(`${file}.new`, `${JSON.stringify(receipt, null, 2)}\n`);
   await rename(`${file}.new`, file);
+}
+
+/** By name. What cannot be read is as if it were not there. */
+export async function readReceipts(root: string): Promise<Map<string, Receipt>> {
+  const receipts = new Map<string, Receipt>();
+  for (const file of (await readdir(join(root, FOLDER)).catch(() => [])).sort()) {
+    const receipt = file.endsWith(".json") ? await readReceipt(root, file.slice(0, -".json".length)) : null;
+    if (receipt) receipts.set(file.slice(0, -".json".length), receipt);
+  }
+  return receipts;
 }
 
 async function readReceipt(root: string, name: string): Promise<Receipt | null> {

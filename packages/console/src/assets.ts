@@ -1,7 +1,7 @@
 /** What is under boot-assets, who uses it, and what is missing. */
 import { readdir, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { checkBootFiles, rulesInForce } from "@netboot6/boot";
+import { checkBootFiles, usesOf } from "@netboot6/boot";
 import { type Appliance, formatKey } from "@netboot6/config";
 import type { AssetsView } from "./schemas.ts";
 
@@ -26,23 +26,4 @@ export async function listAssets(appliance: Appliance): Promise<AssetsView> {
     if (found?.isFile()) files.push({ path, size: found.size, modified: Math.floor(found.mtimeMs), usedBy: uses.get(path) ?? [] });
   }
   return { root, files, truncated: paths.length > MOST_FILES, missing };
-}
-
-/** By path, the profiles and boot rules that name it. */
-function usesOf(appliance: Appliance): Map<string, string[]> {
-  const uses = new Map<string, string[]>();
-  const use = (path: string, by: string): void => void uses.set(path, [...(uses.get(path) ?? []), by]);
-  for (const [name, profile] of Object.entries(appliance.profiles)) {
-    if (profile.kind === "script") use(profile.script, `profile ${name}: script`);
-    if (profile.kind !== "kernel") continue;
-    for (const path of Object.values(profile.kernel)) use(path, `profile ${name}: kernel`);
-    for (const initrd of profile.initrd) for (const path of Object.values(initrd)) use(path, `profile ${name}: initrd`);
-    for (const [, path] of profile.cmdline.matchAll(/\{\{-?\s*https?\s*-?\}\}\/+([^\s"'{]+)/g))
-      use(path as string, `profile ${name}: cmdline`);
-  }
-  for (const [index, { url }] of rulesInForce(appliance).entries()) {
-    const path = /^\{\{-?\s*(?:https?|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(url)?.[1];
-    if (path !== undefined) use(path, `boot rule ${index + 1}`);
-  }
-  return uses;
 }

@@ -2,7 +2,7 @@
 import { ASSETS } from "@netboot6/boot";
 import { STAGES } from "@netboot6/events";
 import { Argument, Command, Option } from "commander";
-import { addAssets } from "./commands/assets.ts";
+import { type AddAssetOptions, type AssetOptions, addAssets, checkAssets, listAssets } from "./commands/assets.ts";
 import { check } from "./commands/check.ts";
 import { completion, SHELLS } from "./commands/completion.ts";
 import { type EventsOptions, events } from "./commands/events.ts";
@@ -136,13 +136,32 @@ leases
 const assets = program.command("assets").description("the files under boot-assets");
 assets
   .command("add")
-  .description(`bring boot files out of Debian packages: ${Object.keys(ASSETS).join(", ")}`)
-  .argument("<name...>")
+  .description(`bring boot files out of Debian packages: ${Object.keys(ASSETS).join(", ")}; or a file, tarball or ISO image`)
+  .argument("<name...>", "of those; or a URL or a file of this host, with --to")
   .option(...config)
   .option("--root <folder>", "bring them here instead of the configuration's http.root")
   .option("--renew", "ask Debian for newer ones even where they are there")
+  .option("--to <path>", "under boot-assets: where the file goes, or the folder that it is unpacked to")
+  .option("--sha256 <hex>", "what the file's checksum must be; a URL takes one")
+  .option("--extract [pattern...]", "unpack it: all of it, or the files that are called so, e.g. 'casper/*'")
   .addHelpText("after", exitCodes("it failed"))
-  .action(ends((names: string[], options: { config: string; root?: string; renew?: true }) => addAssets(names, options)));
+  .action(ends((names: string[], options: AddAssetOptions) => addAssets(names, options)));
+assets
+  .command("list")
+  .description("what is there, where it came from, who uses it, and what is missing")
+  .option(...config)
+  .option("--root <folder>", "look here instead of the configuration's http.root")
+  .option(...json)
+  .addHelpText("after", exitCodes("the configuration names what is not there"))
+  .action(ends((options: AssetOptions & { json?: true }) => listAssets(options)));
+assets
+  .command("check")
+  .description("whether what was brought is as it was, by its checksums")
+  .option(...config)
+  .option("--root <folder>", "look here instead of the configuration's http.root")
+  .option(...json)
+  .addHelpText("after", exitCodes("a file is missing or altered"))
+  .action(ends((options: AssetOptions & { json?: true }) => checkAssets(options)));
 program
   .command("completion")
   .description("a completion script for your shell: netboot6 completion bash > /etc/bash_completion.d/netboot6")

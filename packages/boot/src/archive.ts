@@ -1,0 +1,94 @@
+/** A file, tarball or ISO image from a URL or this host, brought under boot-assets, whole or unpacked. */
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { promisify } from "node:util";
+import type { AddedAsset } from "./assets.ts";
+import { AssetError, type DownloadOptions, sha256 } from "./debian-package.ts";
+import { fetchFile } from "./fetch-file.ts";
+import { safeName } from "./files.ts";
+import { presentReceipt, writeReceipt } from "./receipts.ts";
+
+const run = promisify(execFile);
+
+export interface FileAsset extends DownloadOptions {
+  /** `http://` or `https://`, or a path on this host. */
+  readonly from: string;
+  /** Of what is at `from`, in hex. A URL takes one. */
+  readonly sha256: string | null;
+  /** Path under boot-assets: of the file, or of the folder that it is unpacked to. */
+  readonly to: string;
+  /** Unpacks an archive: these of its files (patterns with `*`), or all where there is none. Null: it stays as it is. */
+  readonly extract: readonly string[] | null;
+}
+
+/** Throws AssetError with a plain message. What was there before stays until the new is whole. */
+export async function addFile(asset: FileAsset, root: string): Promise<AddedAsset> {
+  const to = safeName(asset.to);
+  if (to === null || to === "") throw new AssetError(`${asset.to} is no path under boot-assets`);
+  const isUrl = /^https?:\/\//.test(asset.from);
+  if (isUrl && asset.sha256 === null) throw new AssetError("a URL takes --sha256: who gives the file tells its checksum");
+  if (asset.sha256 !== null && !/^[0-9a-f]{64}$/.test(asset.sha256)) throw new AssetError(`${asset.sha256} is no SHA-256 in hex`);
+  const name = to.replaceAll("/", "_");
+  const source = `${asset.from}${asset.sha256 === null ? "" : ` SHA-256 ${asset.sha256}`}`;
+  const present = await presentReceipt(root, name);
+  if (present?.source === source && asset.sha256 !== null)
+    return { name, source: asset.from, files: Object.keys(present.sha256), alreadyThere: true };
+
+  const part = isUrl ? join(root, ".incoming", `${asset.sha256}.part`) : asset.from;
+  await mkdir(join(root, ".incoming"), { recursive: true });
+  const incoming = await mkdtemp(join(root, ".incoming", "new-"));
+  try {
+    if (isUrl) await fetchFile(asset.from, asset.sha256 as string, part, asset);
+    else if (asset.sha256 !== null && (await sha256(part)) !== asset.sha256) throw new AssetError(`${part} has another SHA-256`);
+    const made = join(incoming, "made");
+    if (asset.extract) await unpack(part, made, asset.extract, asset);
+    else if (isUrl) await rename(part, made);
+    else await copyFile(part, made);
+    const sums = asset.extract ? await sumsUnder(made, to) : { [to]: await sha256(made) };
+    await mkdir(dirname(join(root, to)), { recursive: true });
+    const old = join(incoming, "old");
+    await rename(join(root, to), old).catch(() => {});
+    await rename(made, join(root, to));
+    await writeReceipt(root, name, { source, sha256: sums });
+    await rm(part === asset.from ? old : part, { force: true, recursive: true });
+    return { name, source: asset.from, files: Object.keys(sums), alreadyThere: false };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    throw new AssetError(`no such file: ${asset.from}`);
+  } finally {
+    await rm(incoming, { recursive: true, force: true });
+  }
+}
+
+async function unpack(
+  archive: string,
+  folder: string,
+  patterns: readonly string[],
+  { signal, onProgress }: DownloadOptions,
+): Promise<void> {
+  await mkdir(folder);
+  onProgress?.({ what: "unpacking", fraction: 0, total: null });
+  try {
+    await run("bsdtar", ["-x", "-f", archive, "-C", folder, ...patterns], signal ? { signal } : {});
+  } catch (cause) {
+    const { code, stderr = "" } = cause as NodeJS.ErrnoException & { stderr?: string };
+    if (code === "ENOENT") throw new AssetError("bsdtar is missing: install the package libarchive-tools");
+    signal?.throwIfAborted();
+    throw new AssetError(`${archive} cannot be unpacked: ${stderr.trim().split("\n")[0]}`);
+  }
+  // Images have folders that nobody may write to, not even to delete them.
+  await run("chmod", ["-R", "u+rwX,go+rX", folder]);
+}
+
+/** SHA-256 of each file, by its path under boot-assets. */
+async function sumsUnder(folder: string, to: string): Promise<Record<string, string>> {
+  const sums: Record<string, string> = {};
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    sums[`${to}/${relative(folder, file)}`] = await sha256(file);
+  }
+  if (Object.keys(sums).length === 0) throw new AssetError("nothing in it is called so");
+  return sums;
+}
