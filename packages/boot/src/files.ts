@@ -25,8 +25,8 @@ export type Found =
   | { readonly kind: "text"; readonly name: string; readonly body: Buffer; readonly state: BootState }
   | { readonly kind: "directory"; readonly file: string; readonly name: string }
   | { readonly kind: "missing"; readonly why: string }
-  /** A template is wrong: the text says where; a script that prints it where iPXE asked. */
-  | { readonly kind: "broken"; readonly why: string; readonly body: Buffer };
+  /** A template is wrong: the text says where. `script`: one that prints it, for iPXE or GRUB to run. */
+  | { readonly kind: "broken"; readonly why: string; readonly body: Buffer; readonly script: boolean };
 
 type Place =
   | { readonly kind: "directory"; readonly file: string }
@@ -79,11 +79,7 @@ export class BootFiles {
       return { kind: "text", name, body: Buffer.from(text, "utf8"), state };
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
-      return {
-        kind: "broken",
-        why: error.message,
-        body: Buffer.from(errorText(name, error.message)),
-      };
+      return { kind: "broken", why: error.message, ...errorBody(name, error.message) };
     }
   }
 
@@ -148,16 +144,21 @@ export class BootFiles {
 /** What a boot program asks for to know what to boot. `path` begins with a slash or not. */
 export const isBootScript = (path: string): boolean => /^\/?boot\.ipxe$/.test(path) || isGrubConfig(path);
 
-const errorText = (name: string, what: string): string =>
-  name.endsWith(".ipxe") ? errorScript(what) : isGrubConfig(name) ? grubError(what) : `${what}\n`;
+function errorBody(name: string, what: string): { body: Buffer; script: boolean } {
+  const script = name.endsWith(".ipxe") ? errorScript(what) : isGrubConfig(name) ? grubError(what) : null;
+  return { body: Buffer.from(script ?? `${what}\n`), script: script !== null };
+}
 
 const usesScript = (state: BootState): boolean => state.profile.kind === "script" && !state.installed && state.stopped === null;
+
+/** What installers of the RHEL family look for in their tree (anaconda's `inst.stage2`). */
+const DOT_FILES: ReadonlySet<string> = new Set([".treeinfo", ".discinfo"]);
 
 /** The path without empty segments; null for what could leave the root or names a dot file. */
 export function safeName(path: string): string | null {
   if (path.includes("\0") || path.includes("\\")) return null;
   const segments = path.split("/").filter((segment) => segment !== "");
-  return segments.some((segment) => segment.startsWith(".")) ? null : segments.join("/");
+  return segments.some((segment) => segment.startsWith(".") && !DOT_FILES.has(segment)) ? null : segments.join("/");
 }
 
 /** `?mac=` and `?uuid=` of a request, where they are well formed. */

@@ -1,6 +1,6 @@
 import { glob, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { z } from "zod";
 import type { Appliance, MachineConfig, Profile } from "./appliance.ts";
 import { checkAppliance } from "./checks.ts";
@@ -29,7 +29,8 @@ export async function loadAppliance(file: string): Promise<Loaded> {
   for (const [index, pattern] of (Array.isArray(patterns) ? patterns : []).entries()) {
     if (typeof pattern !== "string") continue;
     const found = await Array.fromAsync(glob(pattern, { cwd: dirname(resolve(file)) }));
-    for (const name of found) if (resolve(dirname(file), name) !== resolve(file)) files.add(join(dirname(file), name));
+    for (const name of found)
+      if (resolve(dirname(file), name) !== resolve(file)) files.add(isAbsolute(name) ? name : join(dirname(file), name));
     if (found.length === 0) problems.push(main.source.locate(matchesNothing(index, pattern)));
   }
   const opened = await Promise.all([...files].sort().map(openSource));

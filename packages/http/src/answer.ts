@@ -84,7 +84,7 @@ export class Answerer {
         return exchange.text(404, `Not found: ${shown}\n`, { why: found.why });
       case "broken":
         // iPXE shows no body of an error: the script that prints it comes as a script.
-        return exchange.text(shown.endsWith(".ipxe") ? 200 : 500, found.body, { why: found.why });
+        return exchange.text(found.script ? 200 : 500, found.body, { why: found.why });
       case "text":
         exchange.about.network = found.state.network;
         if (found.state.machine !== null) exchange.about.machine = found.state.machine;

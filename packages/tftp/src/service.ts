@@ -57,7 +57,8 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       const found = await current.files.find(packet.file, client);
       if (found.kind === "missing" || found.kind === "directory")
         return refuse(TftpErrorCode.notFound, found.kind === "missing" ? found.why : "a directory");
-      if (found.kind === "broken") return refuse(TftpErrorCode.undefined, found.why);
+      // iPXE and GRUB show no text of an error: the script that prints it comes as their script.
+      if (found.kind === "broken" && !found.script) return refuse(TftpErrorCode.undefined, found.why);
       if (found.kind === "text") link.emit({ type: "machine.rendered", path, ...renderedFor(found.state), client });
       source = await openSource(found, cache);
       await bind(socket, local);
@@ -69,7 +70,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       await drive(transfer, socket, from);
       clearInterval(progress);
       const { end } = transfer;
-      const why = end && "why" in end ? { why: end.why } : {};
+      const why = found.kind === "broken" ? { why: found.why } : end && "why" in end ? { why: end.why } : {};
       link.emit({
         type: "tftp.finished",
         id,
@@ -160,10 +161,13 @@ function bind(socket: Socket, address: Address, port = 0): Promise<void> {
   });
 }
 
-async function openSource(found: Extract<Found, { kind: "file" | "text" }>, cache: FileCache): Promise<Source & { close?: () => void }> {
-  const whole = found.kind === "text" ? found.body : (await cache.get(found))?.body;
+async function openSource(
+  found: Extract<Found, { kind: "file" | "text" | "broken" }>,
+  cache: FileCache,
+): Promise<Source & { close?: () => void }> {
+  const whole = found.kind === "file" ? (await cache.get(found))?.body : found.body;
   if (whole) return { size: whole.length, read: (offset, length) => whole.subarray(offset, offset + length) };
-  if (found.kind === "text") throw new Error("unreachable: a text is whole");
+  if (found.kind !== "file") throw new Error("unreachable: a text is whole");
   const file = openSync(found.file, "r");
   return {
     size: found.size,
