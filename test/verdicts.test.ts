@@ -1,10 +1,11 @@
-/** Faults staged with simulated machines: what the appliance says of each, and that its API says the same. */
+/** Faults staged with simulated machines: what the appliance says of each, and that its API, the command and the console say the same. */
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { encodeIa, encodeMessage, MessageType, OptionCode } from "@netboot6/codec";
-import { type Appliance, type LogLine, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { type Appliance, type LogLine, type Namespace, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { openConsole, startBrowser } from "./browser.ts";
 import { bootAssets, makeVlan, startAppliance } from "./setup.ts";
 
 const MACHINE = (n: number) => ({
@@ -44,9 +45,42 @@ async function verdict(appliance: Appliance, machine: string, rule: string, with
   return `${told.text} ${told.mend}`;
 }
 
+/** A Solicit as this relay agent would send it for a machine. */
+async function relay(agent: Namespace, linkAddress: string, peerAddress: string): Promise<void> {
+  const solicit = encodeMessage({
+    type: MessageType.solicit,
+    transactionId: 1,
+    options: [
+      { code: OptionCode.clientId, data: Buffer.from("000300015254000c0001", "hex") },
+      { code: OptionCode.iaNa, data: encodeIa({ iaid: 1, t1: 0, t2: 0, options: [] }) },
+    ],
+  });
+  const options = [{ code: OptionCode.relayMessage, data: solicit }];
+  const bytes = encodeMessage({ type: MessageType.relayForward, hopCount: 0, linkAddress, peerAddress, options });
+  const program = `const s = require("node:dgram").createSocket("udp6");
+    s.send(Buffer.from("${Buffer.from(bytes).toString("hex")}", "hex"), 547, "2001:db8:0:1::1", () => s.close());`;
+  assert.equal((await agent.exec([process.execPath, "-e", program])).code, 0);
+}
+
 const rack = (vlan: ProvisioningVlan, ...machines: number[]): SimulatedRack => new SimulatedRack(vlan, { machines: machines.map(MACHINE) });
 
-test("files that are missing, templates that are wrong, a profile that waits: each machine is told its own", async (t) => {
+/** Ten faults: the machine, what an operator is told, and what to do. */
+const FAULTS: Readonly<Record<string, readonly [rule: string, text: RegExp, mend: RegExp]>> = {
+  n1: ["kernel-missing", /\/debian-12\/linux.*no such file under boot-assets/, /Did you mean debian12\/linux\?/],
+  n2: ["initrd-missing", /\/debian12\/initrd\.gz.*no such file under boot-assets/, /correct `initrd` of its profile/],
+  n3: ["template-error", /broken\.ipxe:2:\d+: .*nothing/, /Mend the template/],
+  n4: ["profile-waits", /its profile waits keeps it waiting/, /Give it a profile/],
+  n5: ["answers-missing", /the installer asked for \/none\.cfg: no such file/, /Put the answers file there/],
+  n6: ["program-missing", /firmware asked for \/ipxe\/none\.efi.*no such file/, /boot\.rules/],
+  n7: ["no-boot-file", /no boot rule for architecture 16/, /add a boot rule/],
+  n8: ["dns-failed", /mirror\.example could not be resolved: .*2001:db8:0:1::53/, /dns\.upstreams/],
+  "m-5254000c0101": ["not-served", /link-address 2001:db8:0:7::fe belongs to no network/, /Add a relayed network/],
+  "m-5254000c0102": ["not-served", /relay 2001:db8:0:1::99 is not among the relays of network rack-2/, /Add the relay to `relays`/],
+};
+
+test("ten faults: the log, the API, the command alone and the console alone say which machine, why, and what to do", {
+  timeout: 240_000,
+}, async (t) => {
   const vlan = makeVlan(t);
   await assets(vlan, {
     "debian12/linux": "kernel",
@@ -54,21 +88,86 @@ test("files that are missing, templates that are wrong, a profile that waits: ea
   });
   const profile = (name: string, rest: string): string => `  ${name}: { ${rest} }\n`;
   const machine = (n: number, name: string): string => `  - { name: n${n}, mac: "${MACHINE(n).mac}", profile: ${name} }\n`;
+  const program = [1, 2, 3, 4, 5].map((n) => `    - { mac: "${MACHINE(n).mac}", url: "{{ http }}/ipxe/x86_64/ipxe.efi" }\n`).join("");
   const appliance = await startAppliance(t, vlan, {
-    configuration: `networks: [{ interface: prov0 }]
-profiles:
+    configuration: `networks:
+  - interface: prov0
+  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", relays: ["2001:db8:0:1::fe"] }
+dns: { upstreams: ["2001:db8:0:1::53"] }
+boot:
+  rules:
+    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }
+    - { mac: "${MACHINE(6).mac}", url: "{{ http }}/ipxe/none.efi" }
+${program}profiles:
 ${profile("kernel", "kernel: debian-12/linux")}${profile("initrd", "kernel: debian12/linux, initrd: [debian12/initrd.gz]")}${profile("template", "script: broken.ipxe")}${profile("waits", "poll: 30s")}${profile("answers", 'kernel: debian12/linux, cmdline: "preseed/url={{ http }}/none.cfg"')}machines:
-${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine(4, "waits")}${machine(5, "answers")}`,
+${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine(4, "waits")}${machine(5, "answers")}${machine(6, "kernel")}${machine(7, "kernel")}${machine(8, "answers")}`,
   });
-  rack(vlan, 1, 2, 3, 4, 5);
+  const browser = await startBrowser(t, vlan);
+  rack(vlan, 1, 2, 3, 4, 5, 6, 7);
+  const agent = vlan.client("agent");
+  agent.up();
+  agent.namespace.ip("addr add 2001:db8:0:1::99/64 dev eth0");
+  await relay(agent.namespace, "2001:db8:0:7::fe", "fe80::5054:ff:fe0c:101");
+  await relay(agent.namespace, "2001:db8:0:2::fe", "fe80::5054:ff:fe0c:102");
+  const installer = vlan.client("installer", { mac: MACHINE(8).mac });
+  installer.up();
+  await appliance.waitFor((line) => line.event === "ra.solicited" || line.event === "ra.sent", 10);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const asks = (...argv: string[]): Promise<unknown> => installer.namespace.exec(argv, { timeout: 20 });
+  await asks("curl", "-sS", "--retry", "5", "--retry-connrefused", `http://[${vlan.address}]/boot.ipxe`);
+  await asks("dig", "+tries=1", "+timeout=8", `@${vlan.address}`, "AAAA", "mirror.example");
+
+  const { page } = await openConsole(browser);
+  for (const [name, [rule, text, mend]] of Object.entries(FAULTS)) {
+    await t.test(`${name}: ${rule}`, async () => {
+      const told = await verdict(appliance, name, rule, 30);
+      assert.match(told, text);
+      assert.match(told, mend);
+
+      const command = (...argv: string[]) => vlan.server.exec([NETBOOT6, ...argv, "--config", appliance.file]);
+      const listed = await command("machines", "--stuck");
+      assert.equal(listed.code, 1);
+      assert.ok(
+        listed.stdout.split("\n").some((line) => line.startsWith(`${name} `)),
+        listed.stdout,
+      );
+      const shown = await command("machine", name);
+      assert.equal(shown.code, 1);
+      assert.match(shown.stdout, text);
+      assert.match(shown.stdout, mend);
+
+      await page.locator(".home").click();
+      await page.locator(".verdicts .who", { hasText: name }).click();
+      const box = page.locator(".verdict", { hasText: rule });
+      await box.waitFor();
+      const seen = (await box.textContent()) ?? "";
+      assert.match(seen, text);
+      assert.match(seen, mend);
+    });
+  }
+});
+
+test("another router that says M=0 O=0: the machine that hears it alone goes no further", async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, {});
+  const appliance = await startAppliance(t, vlan, { configuration: "networks: [{ interface: prov0, advertise: observe }]\n" });
+  const router = vlan.client("router");
+  router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
+  router.up();
+  const file = join(vlan.dir, "radvd.conf");
+  writeFileSync(file, "interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix 2001:db8:0:1::/64 {}; };\n");
+  router.namespace.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr", "-u", "root"], { stdio: "ignore" });
+  await appliance.waitFor((line) => line.event === "ra.heard", 15);
+  // An iPXE that asks for no autoexec.ipxe: it obeys that router, and is not heard again.
+  const machine = new SimulatedRack(vlan, {
+    machines: [MACHINE(1)],
+    pace: 1,
+    onStep: ({ step }) => step === "ipxe" && void machine.stop(),
+  });
   assert.match(
-    await verdict(appliance, "n1", "kernel-missing"),
-    /\/debian-12\/linux.*no such file under boot-assets\. Did you mean debian12\/linux\?/,
+    await verdict(appliance, "m-5254000c0001", "rival-router", 60),
+    /router fe80::\S+ advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.*Turn that router's advertisements off/,
   );
-  assert.match(await verdict(appliance, "n2", "initrd-missing"), /\/debian12\/initrd\.gz.*no such file under boot-assets/);
-  assert.match(await verdict(appliance, "n3", "template-error"), /broken\.ipxe:2:\d+: .*nothing/);
-  assert.match(await verdict(appliance, "n4", "profile-waits"), /its profile waits keeps it waiting/);
-  assert.match(await verdict(appliance, "n5", "answers-missing"), /the installer asked for \/none\.cfg: no such file/);
 });
 
 test("no boot program for its architecture; then a rule that names one that is not there; then an access list that leaves it out", async (t) => {
@@ -111,40 +210,6 @@ test("a pool that is full, and a network that leases nothing", async (t) => {
     await verdict(appliance, "m-5254000c0004", "no-addresses-leased"),
     /leases no addresses\. UEFI boots with a leased address only/,
   );
-});
-
-test("a relay whose link-address belongs to no network, and one that may not relay", async (t) => {
-  const vlan = makeVlan(t);
-  await assets(vlan, {});
-  const appliance = await startAppliance(t, vlan, {
-    configuration: `networks:
-  - interface: prov0
-  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", relays: ["2001:db8:0:1::fe"] }\n`,
-  });
-  const agent = vlan.client("agent");
-  agent.up();
-  agent.namespace.ip("addr add 2001:db8:0:1::99/64 dev eth0");
-  const solicit = encodeMessage({
-    type: MessageType.solicit,
-    transactionId: 1,
-    options: [
-      { code: OptionCode.clientId, data: Buffer.from("000300015254000c0001", "hex") },
-      { code: OptionCode.iaNa, data: encodeIa({ iaid: 1, t1: 0, t2: 0, options: [] }) },
-    ],
-  });
-  const relay = async (linkAddress: string, peerAddress: string): Promise<void> => {
-    const options = [{ code: OptionCode.relayMessage, data: solicit }];
-    const bytes = encodeMessage({ type: MessageType.relayForward, hopCount: 0, linkAddress, peerAddress, options });
-    const program = `const s = require("node:dgram").createSocket("udp6");
-      s.send(Buffer.from("${Buffer.from(bytes).toString("hex")}", "hex"), 547, "2001:db8:0:1::1", () => s.close());`;
-    assert.equal((await agent.namespace.exec([process.execPath, "-e", program])).code, 0);
-  };
-  await relay("2001:db8:0:7::fe", "fe80::5054:ff:fe0c:1");
-  const line = await appliance.waitFor((each) => each.rule === "not-served" && each.machine === "m-5254000c0001", 10);
-  assert.match(line.msg, /the relay's link-address 2001:db8:0:7::fe belongs to no network\. Add a relayed network/);
-  await relay("2001:db8:0:2::fe", "fe80::5054:ff:fe0c:2");
-  const refused = await appliance.waitFor((each) => each.rule === "not-served" && each.machine === "m-5254000c0002", 10);
-  assert.match(refused.msg, /relay 2001:db8:0:1::99 is not among the relays of network rack-2\. Add the relay to `relays`/);
 });
 
 test("a machine that boots again and again is stopped by its script", async (t) => {

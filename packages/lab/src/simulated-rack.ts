@@ -38,6 +38,7 @@ export class SimulatedRack {
     // The machines configure themselves; the kernel's own answers to advertisements would add addresses that are nobody's.
     client.namespace.sysctl({
       "ipv6/conf/default/accept_ra": 0,
+      "ipv6/conf/eth0/accept_ra": 0,
       "ipv6/conf/all/accept_ra": 0,
       "ipv6/conf/eth0/addr_gen_mode": 1,
       "ipv6/conf/default/addr_gen_mode": 1,
