@@ -1,5 +1,6 @@
 /** A BIOS machine with iPXE boots by Information-request alone: the network says M=0, O=1. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bootableDisk, DISK_BOOTED, Machine, NETBOOT6 } from "@netboot6/lab";
@@ -23,10 +24,18 @@ test("BIOS: iPXE asks by Information-request and loads script, kernel and initrd
 
   const ask = standIn(vlan);
   await reportDone(ask);
-  const installed = { ...options, name: "installed", disk: bootableDisk(vlan.dir, join(root, "grub/x86_64")) };
+  // The script that iPXE asks for elsewhere, given along: no 15 s of waiting for DHCPv4.
+  const ipxeScript = join(vlan.dir, "autoexec.ipxe");
+  const autoexec = await ask("/ipxe/x86_64/autoexec.ipxe");
+  const byTftp = await vlan.server.exec(["curl", "-sS", `tftp://[${vlan.address}]/ipxe/x86_64/autoexec.ipxe`]);
+  assert.equal(byTftp.stdout, autoexec, byTftp.stderr);
+  writeFileSync(ipxeScript, autoexec);
+  const installed = { ...options, name: "installed", ipxeScript, disk: bootableDisk(vlan.dir, join(root, "grub/x86_64")) };
   const again = new Machine(vlan, installed);
   await again.waitFor(new RegExp(DISK_BOOTED), 90);
   t.diagnostic(`disk booted ${again.seconds.toFixed(1)} s after power-on`);
+  assert.ok(again.lines.some(({ text }) => text.includes("Configuring [ipv6]")));
+  assert.ok(!again.lines.some(({ text }) => text.includes("Configuring (net0")), "it asked for no IPv4 address");
   await again.powerOff();
 
   assert.doesNotMatch(await ask("/boot.ipxe"), /^kernel/m);

@@ -61,6 +61,18 @@ test("names that no template knows are found before a machine asks", async () =>
   assert.match(found[0] ?? "", /^6 profiles\.d\.cmdline: \{\{ doman \}\} is no name that templates know/);
 });
 
+test("a template under boot-assets that names what nobody has, or does not parse, is found with file, line and column", async () => {
+  const preseed = join(dir, "boot-assets/preseed");
+  mkdirSync(preseed, { recursive: true });
+  writeFileSync(join(preseed, "a.cfg"), "host {{ machine.name }}\n  at {{ machine.nmae }}\n");
+  writeFileSync(join(preseed, "b.cfg"), "{% if %}\n");
+  const found = await problems("http: { templates: ['preseed/*.cfg'] }\n");
+  rmSync(preseed, { recursive: true });
+  assert.equal(found.length, 2, found.join("\n"));
+  assert.match(found[0] ?? "", /^3 http\.templates: preseed\/a\.cfg:2:9: \{\{ machine\.nmae \}\} is no name that templates know/);
+  assert.match(found[1] ?? "", /preseed\/b\.cfg:1:6: /);
+});
+
 test("a certificate that is missing, of another key, for another name or running out is found before firmware refuses it", async () => {
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");

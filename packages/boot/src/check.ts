@@ -1,5 +1,5 @@
 /** What the configuration names and boot-assets does not have; templates that cannot be rendered. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Appliance, BootProgram, Finding, FindingId } from "@netboot6/config";
 import { assetOf } from "./catalogue.ts";
@@ -68,8 +68,33 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
     if (!exists(path)) add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
     else checkIpxe(["boot", "rules", index, "url"], files.root, path, add);
   }
+  for (const pattern of files.templates)
+    for (const name of globSync(pattern, { cwd: files.root })) checkTemplateFile(join(files.root, name), name, add);
   return findings;
 }
+
+/** A file that is rendered: what its machines would be told, told before they ask. */
+function checkTemplateFile(file: string, name: string, add: Add): void {
+  const at = ["http", "templates"];
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return; // a folder, or gone
+  }
+  try {
+    for (const unknown of unknownNames(text, name)) {
+      const before = text.slice(0, text.indexOf(unknown));
+      const line = before.split("\n").length;
+      const column = before.length - before.lastIndexOf("\n");
+      add(at, `${name}:${line}:${column}: {{ ${unknown} }} is no name that templates know`, TEMPLATE_NAMES, "unknown-name");
+    }
+  } catch (error) {
+    add(at, (error as Error).message, "Mend the template.", "broken-template");
+  }
+}
+
+const TEMPLATE_NAMES = "boot-assets/README.md has the list.";
 
 /** An EFI iPXE carries the names of its protocols as they are; BIOS ones are compressed and tell nothing. */
 function checkIpxe(path: Finding["path"], root: string, name: string, add: Add): void {
@@ -112,8 +137,7 @@ function checkCertificate({ http, networks }: Appliance, now: number): Finding[]
 function checkTemplate(path: Finding["path"], text: string, add: Add): void {
   try {
     const unknown = unknownNames(text, "the template");
-    if (unknown.length > 0)
-      add(path, `{{ ${unknown[0]} }} is no name that templates know`, "boot-assets/README.md has the list.", "unknown-name");
+    if (unknown.length > 0) add(path, `{{ ${unknown[0]} }} is no name that templates know`, TEMPLATE_NAMES, "unknown-name");
   } catch (error) {
     add(path, (error as Error).message, "Mend the template.", "broken-template");
   }

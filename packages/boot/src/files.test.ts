@@ -112,6 +112,10 @@ test("grub.cfg is made where signed GRUBs look, and beside a GRUB; a profile's o
   assert.equal(await text("/grub/grub.cfg"), "echo node-01\n");
   const broken = await find("/boot.ipxe");
   assert.ok(broken.kind === "broken" && /a script for grub/.test(broken.why));
+  writeFileSync(join(root, "own.cfg"), "echo\n echo {{ machine.nmae }}\n");
+  const wrong = await find("/grub/grub.cfg");
+  assert.ok(wrong.kind === "broken" && wrong.script);
+  assert.match(wrong.body.toString(), /^echo 'netboot6: own\.cfg:2:\d+: .*nmae'\nsleep 30\n/);
   mkdirSync(join(root, "grub"));
   writeFileSync(join(root, "grub", "grub.cfg"), "echo mine\n{{ script }}\n");
   answer = state;

@@ -17,6 +17,9 @@ export const STAGES: readonly { readonly name: StageName; readonly label: string
 
 export const stageOrder = (name: StageName): number => STAGES.findIndex((stage) => stage.name === name);
 
+/** Whether it is what a boot program runs to boot its profile, or to get there. */
+export const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(path);
+
 /**
  * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and lists of GRUB's modules, which a signed
  * GRUB has built in.

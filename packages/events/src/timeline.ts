@@ -1,7 +1,7 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
 import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
-import { isOptional, stageOrder as order, type StageName } from "./stages.ts";
+import { isOptional, isScript, stageOrder as order, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
 import { judge, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
@@ -298,8 +298,6 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   if (come === "installer") return /\.(iso|img|squashfs|gz|xz)$/.test(path) ? "installer" : "answers";
   return null;
 }
-
-const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(path);
 
 /** autoexec.ipxe only leads iPXE to its script. */
 const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe") ? "ipxe" : "script");

@@ -1,10 +1,10 @@
 /** Verdicts on what a machine was served, or was not. */
 import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
-import type { StageName } from "./stages.ts";
+import { isScript, type StageName } from "./stages.ts";
 import type { BootRecord } from "./timeline.ts";
 import type { BootEvent } from "./types.ts";
-import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 
 type Download = Extract<BootEvent, { type: "http.finished" | "tftp.finished" }>;
 
@@ -25,8 +25,8 @@ function refused(is: Case, ...stages: readonly StageName[]): Download | null {
 }
 
 const times = (count: number): string => (count > 1 ? ` ${count} times` : "");
-const asked = ({ stage }: Case, { path }: Download): string =>
-  `${WHO[stage?.name ?? "script"] ?? "iPXE"} asked for ${path}${times(stage?.attempts ?? 1)}`;
+const asked = ({ boot, stage }: Case, { path }: Download): string =>
+  `${WHO[stage?.name ?? "script"] ?? loaderOf(boot)} asked for ${path}${times(stage?.attempts ?? 1)}`;
 /** `Did you mean …?` out of the reason, where it is there. */
 const meant = (why: string | undefined, otherwise: string): string => /Did you mean .*\?/.exec(why ?? "")?.[0] ?? otherwise;
 
@@ -40,11 +40,7 @@ const fileMissing =
 
 export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "template-error": ({ boot }) => {
-    const broken = newest(
-      boot,
-      "http.finished",
-      ({ status, why, path }) => (status === 500 || path.endsWith(".ipxe")) && why !== undefined,
-    );
+    const broken = newest(boot, "http.finished", ({ status, why, path }) => (status === 500 || isScript(path)) && why !== undefined);
     if (!broken || broken.event !== lastDownload(boot) || broken.event.status === 404 || broken.event.status === 403) return null;
     return { text: `${broken.event.path} could not be rendered: ${broken.event.why}.`, mend: "Mend the template where the message says." };
   },
@@ -53,7 +49,11 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     if (!event || !isForbidden(event)) return null;
     return { text: `${asked(is, event)} and was refused: ${event.why}.`, mend: "Add its prefix to http.allow." };
   },
-  "program-missing": fileMissing("Put the boot program there (`netboot6 assets add ipxe`), or correct boot.rules.", "program", "firmware"),
+  "program-missing": fileMissing(
+    "Put the boot program there (`netboot6 assets add ipxe`, or `shim-grub`), or correct boot.rules.",
+    "program",
+    "firmware",
+  ),
   "script-missing": fileMissing("Put the script there, or delete the rule that names it: /boot.ipxe is made without one.", "script"),
   "kernel-missing": fileMissing("Put the kernel there, or correct `kernel` of its profile.", "kernel"),
   "initrd-missing": fileMissing("Put the initrd there, or correct `initrd` of its profile.", "initrd"),
@@ -68,7 +68,7 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     if (is.stage?.name !== "program" || is.stage.failed || boots.length < LOOP_BOOTS) return null;
     return {
       text: `firmware fetched ${pathOf(is)} ${boots.length} times in ${seconds((is.boot.heardAt - (boots.at(-1)?.startedAt ?? 0)) / 1000)} and did not run it.`,
-      mend: "Secure Boot refuses what is not signed, and firmware runs only programs of its own architecture: turn Secure Boot off, or give it a signed program of its architecture.",
+      mend: "Secure Boot refuses what is not signed, and firmware runs only programs of its own architecture: turn Secure Boot off, or give it a signed program of its architecture (`bootProgram: shim-grub`).",
     };
   },
   "boot-loop": (is) => {

@@ -1,6 +1,6 @@
 /** Verdicts on a machine that has what it asked for and went silent, and on what its profile makes of it. */
 import type { StageName } from "./stages.ts";
-import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 
 /** iPXE waits 15 s for DHCPv4 before it gives up (docs/clients.md), and starts within a few seconds. */
 const DHCPV4_SECONDS = 6;
@@ -34,7 +34,7 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
       : null;
   },
   "ipxe-waits-for-dhcpv4": (is) =>
-    silentAt(is, "program", DHCPV4_SECONDS) && is.silent < IPXE_SECONDS
+    silentAt(is, "program", DHCPV4_SECONDS) && is.silent < IPXE_SECONDS && loaderOf(is.boot) === "iPXE"
       ? {
           text: `iPXE is in and says nothing for ${seconds(is.silent)}: without an autoexec.ipxe it waits 15 s for DHCPv4.`,
           mend: "Use an iPXE that asks for autoexec.ipxe beside it, as Debian 13's does (`netboot6 assets add ipxe`).",
@@ -56,7 +56,7 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
     const rendered = silentAt(is, "script", KERNEL_SECONDS) ? newest(is.boot, "machine.rendered") : null;
     return rendered && rendered.event.profileKind !== "disk"
       ? {
-          text: `iPXE has the script of profile ${rendered.event.profile} since ${seconds(is.silent)} and has asked for nothing in it.`,
+          text: `${loaderOf(is.boot)} has the script of profile ${rendered.event.profile} since ${seconds(is.silent)} and has asked for nothing in it.`,
           mend: "Look at its screen: a command of the script failed, or a URL in it cannot be reached.",
         }
       : null;

@@ -262,6 +262,25 @@ test("a boot that goes well has no verdict at any of its stages, nor one that is
   assert.equal(verdict([...ANSWERS, DONE], 100_000), null);
 });
 
+test("shim and GRUB: what they ask for and do without is no fault; what they stand still at is told of GRUB", () => {
+  const shim = [...FIRMWARE, got("/grub/x86_64/shimx64.efi", { userAgent: "UefiHttpBoot/1.0" })];
+  const optional = ["/grub/x86_64/revocations_sku.efi", "/grub/x86_64revocations_sbat.efi", "/grub/x86_64/shim_certificate_0.efi"];
+  const grub = [...shim, ...optional.map((path) => missing(path)), got("/grub/x86_64/grubx64.efi")];
+  const lists = ["command", "fs", "crypto", "terminal"].map((name) => missing(`/grub/x86_64-efi/${name}.lst`));
+  const config = [...grub, ...lists, rendered("/grub/grub.cfg"), got("/grub/grub.cfg")];
+  const whole = [...config, got("/debian-12/linux"), got("/debian-12/initrd.gz")];
+  for (let n = 1; n <= whole.length; n++) assert.equal(verdict(whole.slice(0, n), 2), null, `after ${n}`);
+  assert.equal(verdict(grub, 10), null, "it waits for no DHCPv4");
+  const said = (events: readonly EventBody[], silent = 0): string => verdict(events, silent)?.text ?? "";
+  assert.match(said([...config, missing("/debian-12/linux")]), /^GRUB asked for \/debian-12\/linux: no such file/);
+  assert.match(said(config, 40), /^GRUB has the script of profile debian-12/);
+  assert.match(
+    said([...grub, got("/grub/grub.cfg", { why: "cmdline:1:3: undefined" })]),
+    /^\/grub\/grub\.cfg could not be rendered: cmdline:1:3/,
+  );
+  assert.match(said([...shim, missing("/grub/x86_64/grubx64.efi")]), /^firmware asked for \/grub\/x86_64\/grubx64\.efi.*: no such file/);
+});
+
 test("a verdict is told once, and its end too", () => {
   const now = 0;
   const timelines = new Timelines();

@@ -31,6 +31,10 @@ export interface Case {
 /** Null where the rule says nothing of it. */
 export type Rule = (is: Case) => { readonly text: string; readonly mend: string } | null;
 
+/** Who runs its script, or asks for it. */
+export const loaderOf = ({ stages }: BootRecord): "GRUB" | "iPXE" =>
+  stages.some(({ last }) => "path" in last && /\/((shim|grub)\w*\.efi|grub\.cfg)$/.test(last.path)) ? "GRUB" : "iPXE";
+
 /** The surest first: the first that says something is the verdict. */
 export const VERDICTS: Readonly<Record<string, Rule>> = { ...FILE_RULES, ...LINK_RULES, ...INSTALL_RULES };
 
