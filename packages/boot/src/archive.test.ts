@@ -23,6 +23,8 @@ const server = createServer((request, response) => {
   const range = request.headers.range;
   asked.push(range);
   const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+  if (request.url === "/led") return void response.writeHead(302, { location: "/file" }).end();
+  if (request.url === "/circle") return void response.writeHead(302, { location: "/circle" }).end();
   if (request.url !== "/file") return void response.writeHead(404).end();
   response.writeHead(start > 0 ? 206 : 200, { "content-length": content.length - start });
   if (cutAt > start) response.write(content.subarray(start, cutAt), () => setTimeout(() => response.destroy(), 200));
@@ -45,7 +47,7 @@ test("a download that is broken off goes on where it stood, and is in place only
   const root = join(dir, "resumed");
   const asset = { from: url, sha256: sum, to: "os/image.iso", extract: null };
   cutAt = 100_000;
-  await assert.rejects(addFile(asset, root), refused(/broken off .*the same command goes on where it stood/));
+  await assert.rejects(addFile(asset, root), refused(/broken off; the same command goes on where it stood/));
   assert.deepEqual(there(root), []);
   cutAt = 0;
   asked.length = 0;
@@ -67,6 +69,8 @@ test("another file than expected, one that is not there, a path that leaves the 
   const asset = { from: url, sha256: "0".repeat(64), to: "os/linux", extract: null };
   await assert.rejects(addFile(asset, root), refused(new RegExp(`its SHA-256 is ${sum}`)));
   await assert.rejects(addFile({ ...asset, from: `${url}-not` }, root), refused(/404 Not Found/));
+  await assert.rejects(addFile({ ...asset, from: url.replace("file", "led") }, root), refused(/its SHA-256 is/), "followed to the file");
+  await assert.rejects(addFile({ ...asset, from: url.replace("file", "circle") }, root), refused(/does not end/));
   await assert.rejects(addFile({ ...asset, from: "http://[::1]:1/x" }, root), refused(/^http:\/\/\[::1\]:1\/x: /));
   await assert.rejects(addFile({ ...asset, sha256: null }, root), refused(/takes --sha256/));
   await assert.rejects(addFile({ ...asset, from: join(dir, "nothing"), sha256: null }, root), refused(/no such file/));
