@@ -21,8 +21,7 @@ export const stageOrder = (name: StageName): number => STAGES.findIndex((stage) 
 export const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(path);
 
 /**
- * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and lists of GRUB's modules, which a signed
- * GRUB has built in.
+ * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and GRUB's modules and their lists: a signed
+ * GRUB has in it what it may have.
  */
-export const isOptional = (path: string): boolean =>
-  /(?:revocations_\w+|shim_certificate_\d+)\.efi$|-efi\/(?:command|fs|crypto|terminal)\.lst$/.test(path);
+export const isOptional = (path: string): boolean => /(?:revocations_\w+|shim_certificate_\d+)\.efi$|-efi\/\w+\.(?:lst|mod)$/.test(path);

@@ -267,6 +267,7 @@ test("shim and GRUB: what they ask for and do without is no fault; what they sta
   const optional = ["/grub/x86_64/revocations_sku.efi", "/grub/x86_64revocations_sbat.efi", "/grub/x86_64/shim_certificate_0.efi"];
   const grub = [...shim, ...optional.map((path) => missing(path)), got("/grub/x86_64/grubx64.efi")];
   const lists = ["command", "fs", "crypto", "terminal"].map((name) => missing(`/grub/x86_64-efi/${name}.lst`));
+  lists.push(missing("/debian-installer/amd64/grub/x86_64-efi/http.mod"));
   const config = [...grub, ...lists, rendered("/grub/grub.cfg"), got("/grub/grub.cfg")];
   const whole = [...config, got("/debian-12/linux"), got("/debian-12/initrd.gz")];
   for (let n = 1; n <= whole.length; n++) assert.equal(verdict(whole.slice(0, n), 2), null, `after ${n}`);

@@ -3,12 +3,21 @@ import { execFile } from "node:child_process";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 
 const TIMEOUT_MS = 1000;
+/** So many are looked up at once: each takes a process, and anyone on a link may ask from many addresses. */
+const MAX_LOOKUPS = 16;
+let lookups = 0;
 
-/** Null where the address is none of the link's, or not known there. */
-export function macOfNeighbour(address: Address, link: string): Promise<Mac | null> {
-  return new Promise((resolve) => {
-    execFile("ip", ["-6", "neigh", "show", "to", address, "dev", link], { timeout: TIMEOUT_MS }, (_, stdout) =>
-      resolve(parseMac(/ lladdr (\S+)/.exec(stdout)?.[1] ?? "")),
-    );
-  });
+/** Null where the address is none of the link's, not known there, or one of too many that are asked for at once. */
+export async function macOfNeighbour(address: Address, link: string): Promise<Mac | null> {
+  if (lookups >= MAX_LOOKUPS) return null;
+  lookups++;
+  try {
+    const shown = await new Promise<string>((resolve) => {
+      const argv = ["-6", "neigh", "show", "to", address, "dev", link];
+      execFile("ip", argv, { timeout: TIMEOUT_MS }, (_, stdout) => resolve(stdout));
+    });
+    return parseMac(/ lladdr (\S+)/.exec(shown)?.[1] ?? "");
+  } finally {
+    lookups--;
+  }
 }
