@@ -10,7 +10,7 @@ import { Registry } from "./registry.ts";
 
 const CONFIGURATION = `
 networks: [{ name: prov, interface: lo, prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" }]
-profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue } }
+profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue }, local: { disk: true } }
 defaultProfile: debian
 machines: [{ name: node-01, mac: "52:54:00:00:00:01", vars: { root_password: geheim } }]
 `;
@@ -75,6 +75,10 @@ test("secrets go to the machine itself while it installs: not for a claim, not b
     why: "only ?mac= or ?uuid= says that it is node-01 who asks",
   });
   assert.doesNotMatch(JSON.stringify(other), /geheim|\/done\//);
+
+  await registry.chooseProfile("node-01", "local");
+  assert.equal((await ask("/preseed/a.cfg", itself)).values.withheld?.why, "the profile of node-01 boots its disk");
+  await registry.chooseProfile("node-01", null);
 
   registry.machines.setBoot("node-01", "installed", 2);
   const done = await ask("/preseed/a.cfg", itself);

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { type BootState, type ChosenProfile, isBootScript, profileOf, templateValues } from "@netboot6/boot";
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
-import type { Appliance, Network } from "@netboot6/config";
+import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
 import { isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
@@ -24,7 +24,8 @@ interface Found {
 }
 
 /** Only the machine itself is given its secrets, and only while it installs. */
-function secretsFor({ id, boot }: Machine, claimed: boolean): "given" | { why: string } {
+function secretsFor({ id, boot }: Machine, { kind }: Profile, claimed: boolean): "given" | { why: string } {
+  if (kind === "disk") return { why: `the profile of ${id} boots its disk` };
   if (claimed) return { why: `only ?mac= or ?uuid= says that it is ${id} who asks` };
   return boot.stage === "installing" ? "given" : { why: `${id} is not installing` };
 }
@@ -265,7 +266,7 @@ export class Registry {
     }
     const vars = this.machines.config(machine.id)?.vars ?? {};
     const address = this.#addressOf(machine, network) ?? client;
-    const secrets = this.#showsSecrets ? secretsFor(machine, found.claimed) : "blank";
+    const secrets = this.#showsSecrets ? secretsFor(machine, profile, found.claimed) : "blank";
     const values = templateValues({ appliance: this.#appliance, network, machine, mac: found.mac, address, vars, secrets });
     return {
       values,
