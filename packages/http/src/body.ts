@@ -18,6 +18,21 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 const WAITING_BYTES = 16 * 1024;
 const WAITING_MS = 2_000;
 
+const due: (() => void)[] = [];
+
+/**
+ * One piece goes out in each turn of the event loop: the kernel takes megabytes at once, and libuv accepts one connection a turn,
+ * so that with longer turns a storm's machines would wait for their scripts.
+ */
+function inTurn(write: () => void): void {
+  if (due.push(write) === 1) setImmediate(writeOne);
+}
+
+function writeOne(): void {
+  due.shift()?.();
+  if (due.length > 0) setImmediate(writeOne);
+}
+
 /** Writes the parts and ends the response. `turn` null: at once. `count` is told of bytes that the kernel took. */
 export function sendBody(
   response: ServerResponse,
@@ -49,8 +64,7 @@ export function sendBody(
         response.end();
         end();
       } else if (turn && !turn.active) waiting = setTimeout(next, WAITING_MS);
-      // A write that the kernel takes at once comes back at once: without this the others would never have a turn.
-      else setImmediate(next);
+      else inTurn(next);
     });
   };
   const next = (): void => {
@@ -76,5 +90,5 @@ export function sendBody(
       next();
     };
   if (parts.length === 0) response.end();
-  else next();
+  else inTurn(next);
 }
