@@ -100,14 +100,14 @@ async function measure(
 ): Promise<Figures> {
   await load(OUTSTANDING, 120, 1_000_000, held);
   const one = await load(1, 2, 50_000_000);
-  const before = cpuSeconds(server.pid);
+  const before = cpuSeconds(server.pids);
   const full = await load(OUTSTANDING, SECONDS, 100_000_000);
-  const cpu = cpuSeconds(server.pid) - before;
+  const cpu = cpuSeconds(server.pids) - before;
   return {
     perSecond: full.exchanges / full.seconds,
     cpu: (cpu * 1e6) / Math.max(1, full.exchanges),
     one,
-    memory: residentMegabytes(server.pid),
+    memory: residentMegabytes(server.pids),
     resent: full.resent + full.refused,
     valid: full.cpu < LOAD_CORE_LIMIT,
   };

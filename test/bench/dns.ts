@@ -123,13 +123,13 @@ class Questions {
   }
 
   async #measure(server: RunningServer, seconds: number, first: number, count: number): Promise<Load> {
-    const [before, upstreamBefore] = [cpuSeconds(server.pid), cpuSeconds(this.#upstream)];
+    const [before, upstreamBefore] = [cpuSeconds(server.pids), cpuSeconds([this.#upstream])];
     const { answers, lost, refused, cpu } = await this.#run(OUTSTANDING, seconds, first, count);
     return {
       perSecond: answers / seconds,
       lost: lost + refused,
-      cpu: ((cpuSeconds(server.pid) - before) * 1e6) / answers,
-      valid: cpu + (cpuSeconds(this.#upstream) - upstreamBefore) / seconds < LOAD_CORE_LIMIT,
+      cpu: ((cpuSeconds(server.pids) - before) * 1e6) / answers,
+      valid: cpu + (cpuSeconds([this.#upstream]) - upstreamBefore) / seconds < LOAD_CORE_LIMIT,
     };
   }
 
@@ -151,7 +151,7 @@ async function measure(server: RunningServer, questions: Questions, seconds: num
   const hits = await questions.hits(server, seconds);
   const { p50, p99 } = await questions.paced(3);
   const misses = await questions.misses(server, seconds);
-  return { hits, misses, p50, p99, memory: residentMegabytes(server.pid) };
+  return { hits, misses, p50, p99, memory: residentMegabytes(server.pids) };
 }
 
 function print(figures: ReadonlyMap<string, readonly Figures[]>): void {

@@ -111,10 +111,10 @@ async function measure(server: RunningServer, get: Get, seconds: number): Promis
   await get("/small.txt", STREAMS, 2);
   let failed = 0;
   const timed = async (path: string, connections: number): Promise<{ load: Load; cpu: number; valid: boolean }> => {
-    const before = cpuSeconds(server.pid);
+    const before = cpuSeconds(server.pids);
     const load = await get(path, connections, seconds);
     failed += load.failed;
-    return { load, cpu: cpuSeconds(server.pid) - before, valid: load.cpu < LOAD_CORE_LIMIT };
+    return { load, cpu: cpuSeconds(server.pids) - before, valid: load.cpu < LOAD_CORE_LIMIT };
   };
   const bulk = await timed("/initrd.gz", STREAMS);
   const small = [];
@@ -125,7 +125,7 @@ async function measure(server: RunningServer, get: Get, seconds: number): Promis
   return {
     bulk: { rate: bulk.load.bytes / bulk.load.seconds / 1e9, cpu: bulk.cpu / (bulk.load.bytes / 1e9), valid: bulk.valid },
     small,
-    memory: residentMegabytes(server.pid),
+    memory: residentMegabytes(server.pids),
     failed,
   };
 }

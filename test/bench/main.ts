@@ -3,12 +3,14 @@ import { benchDhcpv6 } from "./dhcpv6.ts";
 import { benchDns } from "./dns.ts";
 import { benchHttp } from "./http.ts";
 import { benchRa } from "./ra.ts";
+import { benchStorm } from "./storm.ts";
 
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   dhcpv6: benchDhcpv6,
   dns: benchDns,
   http: benchHttp,
   ra: benchRa,
+  storm: benchStorm,
 };
 const [name = "", ...args] = process.argv.slice(2);
 const bench = benches[name];

@@ -52,7 +52,7 @@ export async function benchRa(args: readonly string[]): Promise<void> {
     await load<Latency>("latency", "20");
     const latency = await load<Latency>("latency", String(SOLICITATIONS));
     const burst = await load<Burst>("burst", String(BURST), "0", "2");
-    return { latency, burst, memory: residentMegabytes(server.pid) };
+    return { latency, burst, memory: residentMegabytes(server.pids) };
   };
   const servers = [netboot6(vlan, OURS), radvd(vlan)];
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));

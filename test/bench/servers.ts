@@ -9,7 +9,8 @@ export interface Server {
 }
 
 export interface RunningServer {
-  readonly pid: number;
+  /** The processes started; theirs are counted with them. */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -32,7 +33,7 @@ export async function start(
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return {
-    pid: child.pid as number,
+    pids: [child.pid as number],
     stop: async () => {
       child.kill("SIGTERM");
       await ended;
@@ -60,17 +61,24 @@ export const netboot6 = (vlan: ProvisioningVlan, configuration: string, ready: R
   },
 });
 
-/** User and system time of the process and those under it, all their threads. */
-export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number);
-  return children.reduce((sum, child) => sum + cpuSeconds(child), (Number(fields[11]) + Number(fields[12])) / 100);
-}
+/** User and system time of the processes and those under them, all their threads. */
+export const cpuSeconds = (pids: readonly number[]): number =>
+  all(pids).reduce((sum, pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+      .replace(/^.*\) /, "")
+      .split(" ");
+    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
+  }, 0);
 
-export const residentMegabytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
+export const residentMegabytes = (pids: readonly number[]): number =>
+  all(pids).reduce((sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024, 0);
+
+/** With those under them. */
+const all = (pids: readonly number[]): number[] =>
+  pids.flatMap((pid) => {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean);
+    return [pid, ...all(children.map(Number))];
+  });
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

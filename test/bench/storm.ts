@@ -1,0 +1,155 @@
+/**
+ * A power-on storm: racks of machines at once through the whole chain, ours against kea, radvd, unbound and nginx, alternately in
+ * each round; servers on one core, machines on the other. On a link as fast as they go, and behind a port of 2 Gbit/s.
+ */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
+import { cpuSeconds, LOAD_CORE_LIMIT, median, netboot6, residentMegabytes, type Server } from "./servers.ts";
+import { daemons } from "./storm-peers.ts";
+
+interface Stage {
+  readonly first: number;
+  readonly median: number;
+  readonly last: number;
+}
+
+interface Storm {
+  readonly machines: number;
+  readonly failed: number;
+  readonly resent: number;
+  readonly cpu: number;
+  /** microseconds from a message to its answer */
+  readonly dhcpv6: { readonly p50: number; readonly p99: number; readonly most: number };
+  /** Seconds from the start to when a machine had it. */
+  readonly stages: Readonly<Record<string, Stage>>;
+}
+
+interface Figures extends Storm {
+  readonly serverCpu: number;
+  readonly memory: number;
+}
+
+const PROGRAM_BYTES = 1_000_000;
+const KERNEL_BYTES = 8_000_000;
+const INITRD_BYTES = 40_000_000;
+const PORT = "2gbit";
+const LIMIT_SECONDS = 120;
+/** Machines that booted before: the servers are up and in use; then a while longer than routers must keep between two advertisements. */
+const EARLIER = 50;
+const AFTER_MS = 4_000;
+/** The machines' addresses, as 02:5b:00:00:xx:xx forms them, are behind one: the host's neighbour table is not what is measured. */
+const GATEWAY = "2001:db8:0:1::100";
+const MACHINES = "2001:db8:0:1:5b:ff:fe00:0/112";
+
+export async function benchStorm(args: readonly string[]): Promise<void> {
+  const option = (name: string, otherwise: string): string =>
+    args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
+  const rounds = Number(option("rounds", "3"));
+  const chosen = option("servers", "netboot6,daemons").split(",");
+  const most = Number(option("machines", "1000"));
+  const behindPort = Number(option("behind-port", "100"));
+  const vlan = new ProvisioningVlan({ offload: true });
+  const client = vlan.client("rack");
+  client.namespace.sysctl({ "ipv6/conf/eth0/accept_ra": 0 });
+  client.up();
+  client.namespace.ip(`addr add ${GATEWAY}/64 dev eth0`);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  client.namespace.ip(`route add local ${MACHINES} dev lo`);
+  vlan.server.ip(`route add ${MACHINES} via ${GATEWAY}`);
+  vlan.server.ip(
+    Array.from({ length: EARLIER + Math.max(most, behindPort) }, (_, n) => {
+      const [high, low] = [n >> 8, n & 255].map((byte) => byte.toString(16).padStart(2, "0"));
+      return `neigh add fe80::5b:ff:fe00:${high}${low} lladdr 02:5b:00:00:${high}:${low} dev ${SERVER_INTERFACE} nud permanent`;
+    }).join("\n"),
+  );
+  const program = join(vlan.dir, "storm-load");
+  execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "storm-load.c")]);
+  const root = join(vlan.dir, "www");
+  mkdirSync(join(root, "ipxe/x86_64"), { recursive: true });
+  writeFileSync(join(root, "ipxe/x86_64/ipxe.efi"), randomBytes(PROGRAM_BYTES));
+  writeFileSync(join(root, "linux"), randomBytes(KERNEL_BYTES));
+  writeFileSync(join(root, "initrd.gz"), randomBytes(INITRD_BYTES));
+  const base = `http://[${vlan.address}]`;
+  writeFileSync(join(root, "static.ipxe"), `#!ipxe\nkernel ${base}/linux initrd=initrd.gz console=ttyS0\ninitrd ${base}/initrd.gz\nboot\n`);
+
+  const ours = netboot6(
+    vlan,
+    `networks:
+  - interface: prov0
+http: { root: ${root} }
+dns: { upstreams: ["${GATEWAY}"], records: { boot.lab: ["${vlan.address}"] } }
+profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0" } }
+`,
+  );
+  const theirs = daemons(vlan, { root, program: "ipxe/x86_64/ipxe.efi", script: "static.ipxe" });
+  const servers: Server[] = [ours, theirs].filter(({ name }) => chosen.includes(name));
+
+  const storm = async (server: Server, machines: number): Promise<Figures> => {
+    const running = await server.start();
+    try {
+      const boot = async (first: number, count: number): Promise<Storm> => {
+        const numbers = [first, count, LIMIT_SECONDS].map(String);
+        const argv = ["taskset", "-c", "1", program, "eth0", vlan.address, vlan.prefix, ...numbers];
+        const { stdout, stderr } = await client.namespace.exec(argv, { timeout: LIMIT_SECONDS + 30 });
+        if (stderr !== "") console.log(`${server.name}: ${stderr.trim()}`);
+        return JSON.parse(stdout) as Storm;
+      };
+      await boot(0, EARLIER);
+      await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
+      const before = cpuSeconds(running.pids);
+      const report = await boot(EARLIER, machines);
+      return { ...report, serverCpu: cpuSeconds(running.pids) - before, memory: residentMegabytes(running.pids) };
+    } finally {
+      await running.stop();
+    }
+  };
+  const shaped = (command: string): string => vlan.server.run(["sh", "-c", `tc qdisc ${command}`]);
+  for (const { machines, port } of [
+    { machines: most, port: false },
+    { machines: behindPort, port: true },
+  ]) {
+    if (machines === 0) continue;
+    if (port) shaped(`add dev ${SERVER_INTERFACE} root tbf rate ${PORT} burst 256kb latency 20ms`);
+    const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
+    for (let round = 0; round < rounds; round++)
+      for (const server of round % 2 === 0 ? servers : servers.toReversed()) figures.get(server.name)?.push(await storm(server, machines));
+    print(`${machines} machines ${port ? `behind a port of ${PORT}` : "on an unshaped link"}`, figures);
+    if (port) shaped(`del dev ${SERVER_INTERFACE} root`);
+  }
+  vlan.close();
+}
+
+const initrd = ({ stages }: Storm): Stage => stages.initrd as Stage;
+
+function print(title: string, figures: ReadonlyMap<string, readonly Figures[]>): void {
+  console.log(`\n${title}, ${(PROGRAM_BYTES + KERNEL_BYTES + INITRD_BYTES) / 1e6} MB each; seconds from power-on to the initrd`);
+  console.log("server      first  median    last   DHCPv6 p50/p99/most ms   resent failed   CPU s  memory MB");
+  for (const [name, all] of figures)
+    for (const storm of all) {
+      const { dhcpv6, resent, failed, cpu, serverCpu, memory } = storm;
+      const seconds = (["first", "median", "last"] as const).map((key) => initrd(storm)[key].toFixed(2).padStart(7)).join(" ");
+      const latency = [dhcpv6.p50, dhcpv6.p99, dhcpv6.most].map((us) => (us / 1000).toFixed(1)).join("/");
+      console.log(
+        `${name.padEnd(10)}${seconds}   ${latency.padStart(22)} ${String(resent).padStart(8)} ${String(failed).padStart(6)} ${serverCpu.toFixed(2).padStart(7)} ${memory.toFixed(0).padStart(10)}${cpu < LOAD_CORE_LIMIT ? "" : " (void: load-bound)"}`,
+      );
+    }
+  for (const [name, all] of figures) {
+    const stage = (key: string): string => median(all.map(({ stages }) => stages[key]?.median ?? Number.NaN)).toFixed(2);
+    console.log(
+      `${name}: the median machine's ${["offer", "lease", "router", "head", "program", "router again", "url", "name", "script", "kernel", "initrd"].map((key) => `${key} ${stage(key)}`).join(", ")}`,
+    );
+  }
+  const ours = figures.get("netboot6") ?? [];
+  const theirs = figures.get("daemons") ?? [];
+  if (ours.length === 0 || theirs.length === 0) return;
+  const ratio = (of: (storm: Figures) => number): string => {
+    const all = ours.map((storm, i) => of(storm) / of(theirs[i] as Figures));
+    return `${median(all).toFixed(2)} (${Math.min(...all).toFixed(2)} to ${Math.max(...all).toFixed(2)})`;
+  };
+  console.log(
+    `netboot6/daemons: last machine ${ratio((s) => initrd(s).last)}, median machine ${ratio((s) => initrd(s).median)}, DHCPv6 p99 ${ratio((s) => s.dhcpv6.p99)}, CPU ${ratio((s) => s.serverCpu)}`,
+  );
+}
