@@ -9,12 +9,17 @@ export const CONSOLE = "http://[::1]:8067";
 
 /** Chromium in the server's namespace; it ends with the test. */
 export async function startBrowser(t: TestContext, vlan: ProvisioningVlan): Promise<Browser> {
+  const browser = await launchBrowser(vlan);
+  t.after(() => browser.close());
+  return browser;
+}
+
+/** Chromium in the server's namespace. */
+export function launchBrowser(vlan: ProvisioningVlan): Promise<Browser> {
   const program = join(vlan.dir, "chromium");
   writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${vlan.server.name} setpriv --pdeathsig KILL chromium "$@"\n`);
   chmodSync(program, 0o755);
-  const browser = await chromium.launch({ executablePath: program, args: ["--disable-gpu"], timeout: 60_000 });
-  t.after(() => browser.close());
-  return browser;
+  return chromium.launch({ executablePath: program, args: ["--disable-gpu"], timeout: 60_000 });
 }
 
 export interface Watched {

@@ -1,4 +1,5 @@
 /** `npm run bench NAME`: ours and real peers alternately in one run, and the ratio between them. */
+import { benchConsole } from "./console.ts";
 import { benchDhcpv6 } from "./dhcpv6.ts";
 import { benchDns } from "./dns.ts";
 import { benchHttp } from "./http.ts";
@@ -6,6 +7,7 @@ import { benchRa } from "./ra.ts";
 import { benchStorm } from "./storm.ts";
 
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  console: benchConsole,
   dhcpv6: benchDhcpv6,
   dns: benchDns,
   http: benchHttp,

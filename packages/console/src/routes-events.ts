@@ -2,13 +2,12 @@
 import { type BootEvent, type Level, levelOf } from "@netboot6/events";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { Followers } from "./followers.ts";
 import { problem } from "./problem.ts";
 import { described } from "./routes.ts";
 import type { Context } from "./sources.ts";
 
 const KEEP_ALIVE_MS = 15_000;
-/** A reader that takes no more is cut off rather than held in memory. */
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const MAX_FOLLOWERS = 64;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
@@ -30,7 +29,7 @@ type Filter = z.infer<typeof filter>;
 export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): void {
   // Numbers begin anew with the process: those of another one mean nothing here.
   const run = readings.startedAt.toString(36);
-  let followers = 0;
+  const followers = new Followers(bus, run);
   app.get<{ Querystring: Filter }>(
     "/events",
     described({
@@ -43,26 +42,23 @@ export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): v
       as: "text/event-stream",
     }),
     (request, reply) => {
-      if (followers >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers} already follow the stream`);
-      followers++;
+      if (followers.size >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers.size} already follow the stream`);
       const { query } = request;
       reply.hijack();
       const { raw } = reply;
       for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
       raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
       raw.write(": events as they happen\n\n");
-      const send = (event: BootEvent): void => {
-        if (!isWanted(event, query)) return;
-        if (raw.writableLength > MAX_BUFFERED_BYTES) raw.destroy();
-        else raw.write(`id: ${run}-${event.seq}\ndata: ${JSON.stringify(event)}\n\n`);
-      };
       const missed = missedSince(request.headers["last-event-id"], run, readings.ring, query);
       if (missed === null) raw.write(`event: lost\ndata: {"why":"events before these are gone: read what you show anew"}\n\n`);
-      for (const event of missed ?? []) send(event);
-      const end = bus.subscribe(send);
+      const all = query.machine === undefined && query.type === undefined && query.level === undefined;
+      const end = followers.add(
+        raw,
+        all ? null : (event) => isWanted(event, query),
+        (missed ?? []).filter((event) => isWanted(event, query)),
+      );
       const alive = setInterval(() => raw.write(": still here\n\n"), KEEP_ALIVE_MS);
       request.raw.once("close", () => {
-        followers--;
         clearInterval(alive);
         end();
       });
