@@ -60,7 +60,7 @@ profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0
       const began = performance.now();
       const storm = await link.boot(EARLIER, MACHINES, LIMIT_SECONDS);
       const events = ((open[0]?.events() ?? 0) - before) / ((performance.now() - began) / 1000);
-      const memory = residentMegabytes(running.pid);
+      const memory = residentMegabytes(running.pids);
       for (const each of open) each.close();
       await after();
       return { storm, memory, events };

@@ -2,30 +2,13 @@
  * A power-on storm: racks of machines at once through the whole chain, ours against kea, radvd, unbound and nginx, alternately in
  * each round; servers on one core, machines on the other. On a link as fast as they go, and behind a port of 2 Gbit/s.
  */
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
 import { cpuSeconds, LOAD_CORE_LIMIT, median, netboot6, residentMegabytes, type Server } from "./servers.ts";
+import { type Stage, type Storm, StormLink } from "./storm-link.ts";
 import { daemons } from "./storm-peers.ts";
-
-interface Stage {
-  readonly first: number;
-  readonly median: number;
-  readonly last: number;
-}
-
-interface Storm {
-  readonly machines: number;
-  readonly failed: number;
-  readonly resent: number;
-  readonly cpu: number;
-  /** microseconds from a message to its answer */
-  readonly dhcpv6: { readonly p50: number; readonly p99: number; readonly most: number };
-  /** Seconds from the start to when a machine had it. */
-  readonly stages: Readonly<Record<string, Stage>>;
-}
 
 interface Figures extends Storm {
   readonly serverCpu: number;
@@ -40,10 +23,6 @@ const LIMIT_SECONDS = 120;
 /** Machines that booted before: the servers are up and in use; then a while longer than routers must keep between two advertisements. */
 const EARLIER = 50;
 const AFTER_MS = 4_000;
-/** The machines' addresses, as 02:5b:00:00:xx:xx forms them, are behind one: the host's neighbour table is not what is measured. */
-const GATEWAY = "2001:db8:0:1::100";
-const MACHINES = "2001:db8:0:1:5b:ff:fe00:0/112";
-
 export async function benchStorm(args: readonly string[]): Promise<void> {
   const option = (name: string, otherwise: string): string =>
     args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? otherwise;
@@ -52,21 +31,7 @@ export async function benchStorm(args: readonly string[]): Promise<void> {
   const most = Number(option("machines", "1000"));
   const behindPort = Number(option("behind-port", "100"));
   const vlan = new ProvisioningVlan({ offload: true });
-  const client = vlan.client("rack");
-  client.namespace.sysctl({ "ipv6/conf/eth0/accept_ra": 0 });
-  client.up();
-  client.namespace.ip(`addr add ${GATEWAY}/64 dev eth0`);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  client.namespace.ip(`route add local ${MACHINES} dev lo`);
-  vlan.server.ip(`route add ${MACHINES} via ${GATEWAY}`);
-  vlan.server.ip(
-    Array.from({ length: EARLIER + Math.max(most, behindPort) }, (_, n) => {
-      const [high, low] = [n >> 8, n & 255].map((byte) => byte.toString(16).padStart(2, "0"));
-      return `neigh add fe80::5b:ff:fe00:${high}${low} lladdr 02:5b:00:00:${high}:${low} dev ${SERVER_INTERFACE} nud permanent`;
-    }).join("\n"),
-  );
-  const program = join(vlan.dir, "storm-load");
-  execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "storm-load.c")]);
+  const link = await StormLink.open(vlan, EARLIER + Math.max(most, behindPort));
   const root = join(vlan.dir, "www");
   mkdirSync(join(root, "ipxe/x86_64"), { recursive: true });
   writeFileSync(join(root, "ipxe/x86_64/ipxe.efi"), randomBytes(PROGRAM_BYTES));
@@ -80,7 +45,7 @@ export async function benchStorm(args: readonly string[]): Promise<void> {
     `networks:
   - interface: prov0
 http: { root: ${root} }
-dns: { upstreams: ["${GATEWAY}"], records: { boot.lab: ["${vlan.address}"] } }
+dns: { upstreams: ["${link.gateway}"], records: { boot.lab: ["${vlan.address}"] } }
 profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0" } }
 `,
   );
@@ -90,17 +55,10 @@ profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0
   const storm = async (server: Server, machines: number): Promise<Figures> => {
     const running = await server.start();
     try {
-      const boot = async (first: number, count: number): Promise<Storm> => {
-        const numbers = [first, count, LIMIT_SECONDS].map(String);
-        const argv = ["taskset", "-c", "1", program, "eth0", vlan.address, vlan.prefix, ...numbers];
-        const { stdout, stderr } = await client.namespace.exec(argv, { timeout: LIMIT_SECONDS + 30 });
-        if (stderr !== "") console.log(`${server.name}: ${stderr.trim()}`);
-        return JSON.parse(stdout) as Storm;
-      };
-      await boot(0, EARLIER);
+      await link.boot(0, EARLIER, LIMIT_SECONDS);
       await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
       const before = cpuSeconds(running.pids);
-      const report = await boot(EARLIER, machines);
+      const report = await link.boot(EARLIER, machines, LIMIT_SECONDS);
       return { ...report, serverCpu: cpuSeconds(running.pids) - before, memory: residentMegabytes(running.pids) };
     } finally {
       await running.stop();
