@@ -174,6 +174,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     duid,
     ...relay,
     addresses: reply.given,
+    ...(reply.leases.length > 0 && reply.given.length > 0 ? { valid: network.dhcp.lifetimes.valid } : {}),
     ...(reply.bootfileUrl === null ? {} : { bootfileUrl: reply.bootfileUrl }),
     why: [chosen.why, identified.why, ...reply.why],
     ...asker,

@@ -167,6 +167,10 @@ export interface OwnAnswer {
   readonly lifetime: number;
 }
 
+/** NODATA (RFC 2308 §2.2), but for what a CNAME leads to. */
+export const isEmpty = ({ text, rcode }: Answer): boolean =>
+  rcode === Rcode.noError && text.charCodeAt(6) === 0 && text.charCodeAt(7) === 0;
+
 /** The answer with all its TTLs at `ttl` seconds and these options. */
 export function withTtl(answer: Answer, ttl: number, options: Uint8Array): Answer {
   const bytes = Buffer.from(answer.text, "latin1");

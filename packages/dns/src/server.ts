@@ -3,7 +3,7 @@ import type { Address } from "@netboot6/codec";
 import type { Upstream } from "@netboot6/config";
 import type { Emit } from "@netboot6/events";
 import { answer as record } from "dns-packet";
-import { type Answer, ExtendedError, extendedError, makeAnswer, withTtl, writeAnswer } from "./answer.ts";
+import { type Answer, ExtendedError, extendedError, isEmpty, makeAnswer, withTtl, writeAnswer } from "./answer.ts";
 import type { Cache } from "./cache.ts";
 import { type Client, Clients } from "./clients.ts";
 import type { Ask, Dns64 } from "./dns64.ts";
@@ -222,7 +222,7 @@ export class DnsServer {
   #answer(asking: Asking, answer: Answer, from: Source, elapsed = 0): void {
     const { query, client, began } = asking;
     asking.reply(writeAnswer(answer, query, asking.overTcp, elapsed));
-    this.#telling.answered(client, query, answer.rcode, from, () => (this.#around.clock.now() - began) / 1000);
+    this.#telling.answered(client, query, answer.rcode, from, () => (this.#around.clock.now() - began) / 1000, isEmpty(answer));
   }
 }
 

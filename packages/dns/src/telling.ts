@@ -50,8 +50,8 @@ export class Telling {
     this.#clock = clock;
   }
 
-  /** `seconds` is asked for where the answer is told by itself. */
-  answered(client: Client, asked: Asked, rcode: number, from: Source, seconds: () => number): void {
+  /** `seconds` is asked for where the answer is told by itself; `empty`: the name has nothing of that type. */
+  answered(client: Client, asked: Asked, rcode: number, from: Source, seconds: () => number, empty = false): void {
     if (!this.#isSingle(client, from)) {
       this.#count(client, from, rcode);
       return;
@@ -63,6 +63,7 @@ export class Telling {
       rcode: rcodeText(rcode),
       from,
       seconds: seconds(),
+      ...(empty ? { empty } : {}),
       client: client.address,
     });
   }

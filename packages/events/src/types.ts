@@ -75,6 +75,8 @@ export type EventBody =
       /** What it has from now on; a delegated prefix with its length. */
       readonly addresses: readonly string[];
       readonly bootfileUrl?: string;
+      /** Seconds that the addresses of a Reply are leased for. */
+      readonly valid?: number;
       /** How the machine, the network, the lease and the boot file were chosen, in an operator's words. */
       readonly why: readonly string[];
     } & Asker)
@@ -86,6 +88,8 @@ export type EventBody =
       readonly rcode: string;
       readonly from: "cache" | "upstream" | "local" | "stale" | "refused" | "failed";
       readonly seconds: number;
+      /** The name is there, and has nothing of that type. */
+      readonly empty?: true;
     } & Asker)
   /** Answers to a client that asks often, of one kind and within one second. No `dns.answered` tells of them. */
   | ({

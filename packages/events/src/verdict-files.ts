@@ -10,6 +10,8 @@ type Download = Extract<BootEvent, { type: "http.finished" | "tftp.finished" }>;
 
 /** A download that does not move for so long has stalled: TFTP clients ask again after 1 to 5 s, TCP after less. */
 const STALLED_SECONDS = 15;
+/** Firmware that likes what it heard of a file fetches it at once. */
+const SIZED_SECONDS = 8;
 const downloadOf = ({ stage }: Case): Download | null =>
   stage !== null && (stage.last.type === "http.finished" || stage.last.type === "tftp.finished") ? stage.last : null;
 
@@ -62,6 +64,15 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     const event = refused(is, "program", "script", "kernel", "initrd", "installer", "answers");
     if (!event || event.why === undefined) return null;
     return { text: `${asked(is, event)} and it could not be read: ${event.why}.`, mend: "Look at the file's rights and at the disk." };
+  },
+  "program-not-efi": ({ boot, stage, silent }) => {
+    const last = stage?.name === "firmware" && silent >= SIZED_SECONDS ? boot.entries.at(-1)?.event : undefined;
+    return last?.type === "http.finished" && last.method === "HEAD" && last.status === 200 && !/\.(efi|iso|img)$/i.test(last.path)
+      ? {
+          text: `firmware asked for the size of ${last.path} and did not fetch it: its name does not end in .efi.`,
+          mend: "Name the file so, or correct boot.rules.",
+        }
+      : null;
   },
   "program-refused": (is) => {
     const boots = loopOf(is.boots, is.boot.heardAt);

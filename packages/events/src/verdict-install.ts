@@ -10,6 +10,12 @@ const KERNEL_SECONDS = 30;
 const START_SECONDS = 180;
 const ANSWERS_SECONDS = 180;
 const INSTALL_SECONDS = 3600;
+/** An installer that made its DUID (RFC 9915 §11.2) just now tells its clock by it. */
+const DUID_LLT = "00010001";
+const EPOCH_2000_S = 946_684_800;
+const DAY_MS = 86_400_000;
+const CLOCK_SECONDS = 60;
+const STRANGER_SECONDS = 20;
 /** So many times as long as its peers take, and at least half a minute. */
 const PEERS = 4;
 const LEAST_SECONDS = 30;
@@ -58,6 +64,42 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
       ? {
           text: `${loaderOf(is.boot)} has the script of profile ${rendered.event.profile} since ${seconds(is.silent)} and has asked for nothing in it.`,
           mend: "Look at its screen: a command of the script failed, or a URL in it cannot be reached.",
+        }
+      : null;
+  },
+  "lease-expired": ({ boot, stage, silent }) => {
+    const last = silent >= LEAST_SECONDS ? newest(boot, "dhcpv6.answered", ({ valid }) => valid !== undefined) : null;
+    if (!last || stage === null || stage.name === "firmware") return null;
+    const over = (boot.heardAt - last.event.at) / 1000 + silent - (last.event.valid ?? 0);
+    return over > 0
+      ? {
+          text: `its lease of ${last.event.addresses.join(", ")} ended ${seconds(over)} ago, and it did not ask again.`,
+          mend: "It is off, or what it runs does not renew: make dhcp.lifetimes longer than an installation.",
+        }
+      : null;
+  },
+  "answers-by-stranger": ({ stage, silent, world: { stranger } }) =>
+    stage !== null &&
+    ["kernel", "initrd", "installer"].includes(stage.name) &&
+    silent >= STRANGER_SECONDS &&
+    stranger &&
+    stranger.at >= stage.startedAt
+      ? {
+          text: `${stranger.client} asked for ${stranger.path}, and is no known machine's address: the installer may be this machine's, under an address of its own choice.`,
+          mend: "Let it keep the address that it is leased or forms from its MAC (no privacy extensions), or put ?mac= into the URL.",
+        }
+      : null,
+  "clock-wrong": ({ boot, stage, silent }) => {
+    const last =
+      (stage?.name === "installer" || stage?.name === "answers") && silent >= CLOCK_SECONDS
+        ? newest(boot, "dhcpv6.answered", ({ clientKind, duid }) => clientKind === "system" && duid.startsWith(DUID_LLT))
+        : null;
+    if (!last || last.event.at < (stage?.startedAt ?? 0)) return null;
+    const clock = (Number.parseInt(last.event.duid.slice(8, 16), 16) + EPOCH_2000_S) * 1000;
+    return Math.abs(clock - last.event.at) > DAY_MS
+      ? {
+          text: `its clock says ${new Date(clock).toISOString().slice(0, 10)}: certificates and signed packages are not valid then.`,
+          mend: "Set the clock in its firmware's setup; a battery may be empty.",
         }
       : null;
   },

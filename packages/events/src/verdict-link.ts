@@ -7,6 +7,13 @@ const OFFERS = 2;
 /** How long firmware may take from its lease to its boot program, UEFI HTTP boot's wait for a router among it. */
 const FETCH_SECONDS = 30;
 
+/** Firmware that fails at HTTP boot is at the next entry of its boot order within a few minutes. */
+const FALLBACK_MS = 300_000;
+/** An installer that reaches its mirror looks it up once or twice. */
+const LOOKED_UP = 4;
+const LOOKED_UP_SECONDS = 30;
+const START_SECONDS = 180;
+
 const offered = ({ boot, stage, silent }: Case) => {
   const offer = stage?.name === "firmware" || stage?.name === "ipxe" ? newest(boot, "dhcpv6.answered") : null;
   return offer?.event.answer === "Advertise" && (offer.count >= OFFERS || silent >= OFFER_SECONDS) ? offer : null;
@@ -66,6 +73,19 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
         }
       : null;
   },
+  "tftp-instead-of-http": ({ boots, boot, stage, silent }) => {
+    const last =
+      (stage?.name === "firmware" || stage?.name === "program") && silent >= OFFER_SECONDS ? newest(boot, "dhcpv6.answered") : null;
+    if (last?.event.clientKind !== "firmware-pxe") return null;
+    const http = boots.slice(-2).map((each) => newest(each, "dhcpv6.answered", ({ clientKind }) => clientKind === "firmware-http"));
+    const before = http.find((each) => each !== null && last.event.at - each.event.at < FALLBACK_MS);
+    return before
+      ? {
+          text: "its firmware gave up HTTP boot, went on with PXE by TFTP, and stands there.",
+          mend: "See what HTTP boot failed at, in this boot or the one before; or set the firmware to PXE alone.",
+        }
+      : null;
+  },
   "two-servers": ({ boot, stage }) => {
     const other =
       stage?.name === "firmware" || stage?.name === "ipxe" ? newest(boot, "dhcpv6.dropped", ({ why }) => /another server/.test(why)) : null;
@@ -107,6 +127,41 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
     const last = boot.entries.at(-1)?.event;
     return last?.type === "dhcpv6.dropped" && newest(boot, "dhcpv6.answered") === null
       ? { text: `its ${last.message} is not answered: ${last.why}.`, mend: mendOfDrop(last.why) }
+      : null;
+  },
+  "duplicate-duid": ({ boot, world, silent }) => {
+    const last = silent >= OFFER_SECONDS ? newest(boot, "dhcpv6.answered", ({ clientKind }) => clientKind !== "system") : null;
+    const machine = last?.event.machine;
+    const other = last && machine !== undefined ? world.alsoShows(last.event.duid, machine) : null;
+    return other === null
+      ? null
+      : {
+          text: `${other} shows the same DUID, ${last?.event.duid}: two boards have one UUID, or one machine has two names.`,
+          mend: "Give each board a UUID of its own in its firmware's setup, and name both machines by their MACs.",
+        };
+  },
+  "name-without-address": ({ boot }) => {
+    const [before, last] = boot.entries.slice(-2).map(({ event }) => event);
+    // Resolvers ask for A beside AAAA: that answer may come last.
+    const asked = last?.type === "dns.answered" && last.qtype === "A" ? before : last;
+    return asked?.type === "dns.answered" && asked.qtype === "AAAA" && asked.rcode === "NOERROR" && asked.empty
+      ? {
+          text: `it asked for ${asked.name}, which has no IPv6 address.`,
+          mend: "Name a mirror that has one; or a NAT64 gateway and dns.dns64.",
+        }
+      : null;
+  },
+  "mirror-unreachable": ({ boot, stage, silent }) => {
+    if (stage?.name !== "installer" && stage?.name !== "answers") return null;
+    const last = boot.entries.at(-1)?.event;
+    if (last?.type !== "dns.answered" || last.rcode !== "NOERROR" || last.from === "local" || silent > START_SECONDS) return null;
+    const same = boot.entries.filter(({ event }) => event.type === "dns.answered" && event.name === last.name && event.qtype === "AAAA");
+    const since = (last.at - (same[0]?.event.at ?? last.at)) / 1000;
+    return same.length >= LOOKED_UP && since >= LOOKED_UP_SECONDS
+      ? {
+          text: `it looked ${last.name} up ${same.length} times in ${seconds(since)}: that has an address and is not reached.`,
+          mend: "Give the link a way out (a router that forwards; NAT64 and dns.dns64 for IPv4), or name a mirror on this side.",
+        }
       : null;
   },
   "dns-failed": ({ boot, world }) => {

@@ -58,6 +58,16 @@ const KERNEL = [...SCRIPT, got("/debian-12/linux")];
 const INITRD = [...KERNEL, got("/debian-12/initrd.gz")];
 const INSTALLER = [...INITRD, dhcp("Information-request", "Reply", "system")];
 const ANSWERS = [...INSTALLER, rendered("/preseed/debian-12.cfg"), got("/preseed/debian-12.cfg", { userAgent: "Wget" })];
+const named = (qtype: string, more: { empty?: true }): EventBody => ({
+  type: "dns.answered",
+  name: "deb.example",
+  qtype,
+  rcode: "NOERROR",
+  from: "upstream",
+  seconds: 0.1,
+  ...more,
+  ...who,
+});
 const DONE: EventBody = { type: "machine.done", profile: "debian-12", ...who };
 
 /** The verdict after these events, a second apart, and so many seconds of silence. */
@@ -175,6 +185,15 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     events: [advertised, dhcp("Solicit", "Advertise", "firmware-pxe")],
     says: /PXE, which speaks TFTP only, and was given http:/,
   },
+  "tftp-instead-of-http": {
+    events: [
+      ...FIRMWARE,
+      dhcp("Solicit", "Advertise", "firmware-pxe", { bootfileUrl: "tftp://[2001:db8::1]/x.efi" }),
+      dhcp("Request", "Reply", "firmware-pxe", { bootfileUrl: "tftp://[2001:db8::1]/x.efi" }),
+    ],
+    silent: 10,
+    says: /gave up HTTP boot, went on with PXE by TFTP/,
+  },
   "two-servers": {
     events: [advertised, dhcp("Solicit", "Advertise", "firmware-http"), dropped("it is for another server")],
     says: /took the offer of another DHCPv6 server/,
@@ -199,6 +218,43 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       { type: "dns.answered", name: "deb.example", qtype: "AAAA", rcode: "SERVFAIL", from: "failed", seconds: 4.8, ...who },
     ],
     says: /deb\.example could not be resolved: \[2001:db8::53\]:53: no answer/,
+  },
+  "duplicate-duid": {
+    events: [...FIRMWARE.map((event) => ({ ...event, machine: "node-02" }) as EventBody), ...FIRMWARE],
+    silent: 10,
+    says: /node-02 shows the same DUID, 00: two boards have one UUID/,
+  },
+  "name-without-address": {
+    events: [...INSTALLER, named("AAAA", { empty: true }), named("A", {})],
+    says: /asked for deb\.example, which has no IPv6 address\. .*dns64/,
+  },
+  "mirror-unreachable": {
+    events: [...ANSWERS, ...Array(40).fill(named("AAAA", {}))],
+    says: /looked deb\.example up 40 times in 39 s: that has an address and is not reached/,
+  },
+  "lease-expired": {
+    events: [...FIRMWARE.slice(0, 2), dhcp("Request", "Reply", "firmware-http", { valid: 60 }), ...INITRD.slice(FIRMWARE.length)],
+    silent: 100,
+    says: /its lease of 2001:db8::5 ended 4\d s ago, and it did not ask again/,
+  },
+  "answers-by-stranger": {
+    events: [
+      ...INITRD,
+      { type: "machine.rendered", path: "/preseed/x.cfg", profile: "debian-12", profileKind: "kernel", why: "", client: "2001:db8::77" },
+    ],
+    silent: 30,
+    says: /2001:db8::77 asked for \/preseed\/x\.cfg, and is no known machine's address/,
+  },
+  "clock-wrong": {
+    // One second after 2000 began, by its clock; the test's is one of 1970.
+    events: [...INITRD, dhcp("Information-request", "Reply", "system", { duid: "000100010000000152540000000b" })],
+    silent: 70,
+    says: /its clock says 2000-01-01/,
+  },
+  "program-not-efi": {
+    events: [...FIRMWARE, got("/boot/program", { method: "HEAD", sent: 0, userAgent: "UefiHttpBoot/1.0" })],
+    silent: 10,
+    says: /asked for the size of \/boot\/program and did not fetch it: its name does not end in \.efi/,
   },
   "profile-waits": { events: [...IPXE, rendered("/boot.ipxe", "wait")], says: /its profile debian-12 keeps it waiting/ },
   "ipxe-waits-for-dhcpv4": { events: PROGRAM, silent: 10, says: /says nothing for 10 s: .*15 s for DHCPv4/ },
@@ -228,7 +284,7 @@ test("verdict slower-than-its-peers: silent four times as long as others take th
   const boot = (id: string, events: readonly EventBody[]): void => {
     for (const event of events) {
       now += 1000;
-      bus.emit({ ...event, ...("machine" in event ? { machine: id } : {}) } as EventBody);
+      bus.emit({ ...event, ...("machine" in event ? { machine: id } : {}), ...("duid" in event ? { duid: id } : {}) } as EventBody);
     }
   };
   for (const id of ["a", "b", "c"]) boot(id, [...ANSWERS, DONE]);

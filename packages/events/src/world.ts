@@ -1,6 +1,6 @@
 /** What is known beside one machine's own boot, and may be why it stands still: a reader of the stream, bounded in memory. */
 import type { Address } from "@netboot6/codec";
-import type { StageName } from "./stages.ts";
+import { isScript, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
 
 export interface Router {
@@ -11,7 +11,18 @@ export interface Router {
   readonly lifetime: number;
 }
 
+/** An address that is no known machine's, and the answers file that it asked for. */
+export interface Stranger {
+  readonly client: Address;
+  readonly path: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
 const MAX_ROUTERS = 64;
+const MAX_DUIDS = 10_000;
+/** Two machines that show one DUID within this time are two that are on. */
+const SAME_DUID_MS = 600_000;
 const MAX_DURATIONS = 100;
 
 export class World {
@@ -20,6 +31,9 @@ export class World {
   /** Networks on which we advertise. */
   readonly #advertised = new Set<string>();
   readonly #upstreamsDown = new Map<string, string>();
+  /** The firmware and iPXE that showed a DUID last, and another machine that did before. */
+  readonly #duids = new Map<string, { machine: string; at: number; other: { machine: string; at: number } | null }>();
+  #stranger: Stranger | null = null;
   /** Seconds that the last machines took for a stage. */
   readonly #durations = new Map<StageName, number[]>();
 
@@ -33,6 +47,14 @@ export class World {
       case "ra.heard":
         if (event.state === "advertises") this.#hear(event.network ?? "", event);
         else this.#routers.get(event.network ?? "")?.delete(event.router);
+        break;
+      case "machine.rendered":
+        if (event.machine === undefined && event.client !== undefined && !isScript(event.path))
+          this.#stranger = { client: event.client, path: event.path, at: event.at };
+        break;
+      case "dhcpv6.answered":
+        // A system's is its disk's, and disks are cloned: the MAC tells those apart.
+        if (event.clientKind !== "system" && event.machine !== undefined) this.#show(event.duid, event.machine, event.at);
         break;
       case "dns.upstream":
         if (event.state === "up") this.#upstreamsDown.delete(event.upstream);
@@ -48,6 +70,18 @@ export class World {
   /** Whether machines on the network hear any router at all. */
   hasRouter(network: string | undefined): boolean {
     return network === undefined || this.#advertised.has(network) || this.routers(network).length > 0;
+  }
+
+  /** The last one that asked for an answers file. */
+  get stranger(): Stranger | null {
+    return this.#stranger;
+  }
+
+  /** Another machine whose firmware or iPXE shows that DUID at the same time; null where there is none. */
+  alsoShows(duid: string, machine: string): string | null {
+    const shown = this.#duids.get(duid);
+    if (!shown?.other || shown.at - shown.other.at > SAME_DUID_MS) return null;
+    return shown.machine === machine ? shown.other.machine : shown.machine;
   }
 
   /** The upstream resolvers that do not answer, and why. */
@@ -66,6 +100,14 @@ export class World {
   usualSeconds(stage: StageName): number | null {
     const durations = this.#durations.get(stage) ?? [];
     return durations.length < 3 ? null : (durations.toSorted((a, b) => a - b)[durations.length >> 1] as number);
+  }
+
+  #show(duid: string, machine: string, at: number): void {
+    const before = this.#duids.get(duid);
+    this.#duids.delete(duid);
+    const other = before === undefined ? null : before.machine === machine ? before.other : { machine: before.machine, at: before.at };
+    this.#duids.set(duid, { machine, at, other });
+    if (this.#duids.size > MAX_DUIDS) this.#duids.delete(this.#duids.keys().next().value as string);
   }
 
   #hear(network: string, { router, managed, other, lifetime }: Router): void {
