@@ -147,6 +147,108 @@ ${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine
   }
 });
 
+/** What each machine does after its first DHCPv6 message, and the verdict that it brings about. */
+const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> = {
+  t1: ["offer-not-taken", /it got 3 offers and requested none: the last named http:/],
+  t2: ["two-servers", /took the offer of another DHCPv6 server/],
+  t3: ["address-taken", /found another host on the address/],
+  t4: ["http-url-for-pxe", /PXE, which speaks TFTP only, and was given http:/],
+  t5: ["tftp-instead-of-http", /gave up HTTP boot, went on with PXE by TFTP/],
+  t6: ["duplicate-duid", /t7 shows the same DUID/],
+  t7: ["duplicate-duid", /t6 shows the same DUID/],
+  t8: ["program-not-asked-for", /was told http:.* ago, and has not asked for it/],
+  t9: ["program-not-efi", /asked for the size of \/program and did not fetch it/],
+  n1: ["ipxe-silent", /the boot program is in since .*, and nothing was heard of it/],
+  n2: ["kernel-not-asked-for", /iPXE has the script of profile debian since/],
+  n3: ["download-broken-off", /\/debian12\/large was broken off at .* of 40\.0 MB/],
+  n4: ["script-missing", /iPXE asked for \/mine\.ipxe: no such file/],
+  n5: ["name-without-address", /asked for nowhere\.example, which has no IPv6 address/],
+};
+
+test("machines that say too little, or the wrong thing: what is told of each", { timeout: 240_000 }, async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, { "debian12/linux": "kernel", program: "MZ" });
+  writeFileSync(join(vlan.dir, "boot-assets/debian12/large"), Buffer.alloc(40_000_000));
+  const mac = (n: number): string => `52:54:00:0c:02:0${n}`;
+  const names = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: t${n}, mac: "${mac(n)}" }`);
+  const rule = (n: number, arch: string, url: string): string => `    - { mac: "${mac(n)}", arch: ${arch}, url: "${url}" }`;
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks: [{ interface: prov0 }]
+dns: { upstreams: ["2001:db8:0:1::53"], records: { here.nowhere.example: ["2001:db8:0:1::5"] } }
+boot:
+  rules:
+    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }
+${rule(4, "x64-uefi", "{{ http }}/ipxe/x86_64/ipxe.efi")}
+${rule(9, "x64-uefi-http", "{{ http }}/program")}
+    - { arch: x64-uefi-http, url: "{{ http }}/ipxe/x86_64/ipxe.efi" }
+    - { arch: x64-uefi, url: "{{ tftp }}/ipxe/x86_64/ipxe.efi" }
+profiles: { debian: { kernel: debian12/linux } }
+machines:
+${names.join("\n")}
+${[1, 2, 3, 4, 5].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }`).join("\n")}
+`,
+  });
+  const base = `http://[${vlan.address}]`;
+  const machine = (n: number) => {
+    const { namespace, up } = vlan.client(`t${n}`, { mac: mac(n) });
+    up();
+    return async (kind: string, duid: string, ...steps: string[]): Promise<Namespace> => {
+      const argv = [
+        process.execPath,
+        "--disable-warning=ExperimentalWarning",
+        join(import.meta.dirname, "scripted-client.ts"),
+        kind,
+        duid,
+        ...steps,
+      ];
+      const { code, stderr } = await namespace.exec(argv, { timeout: 60 });
+      assert.equal(code, 0, stderr);
+      return namespace;
+    };
+  };
+  const own = (n: number): string => `000300015254000c020${n}`;
+  const shared = "0004ffeeddccbbaa99887766554433221100";
+  const says = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(machine) as [Says, Says, Says, Says, Says, Says, Says, Says, Says];
+  /** A simulated machine that is switched off when it comes to that step. */
+  const until = (n: number, last: string): SimulatedRack => {
+    const one: SimulatedRack = new SimulatedRack(vlan, {
+      machines: [MACHINE(n)],
+      pace: 1,
+      onStep: ({ step }) => step === last && void one.stop(),
+    });
+    return one;
+  };
+  const racks = [until(1, "ipxe"), until(2, "script"), until(3, "leased"), until(4, "leased"), until(5, "leased")];
+  await Promise.all([
+    says[0]("firmware-http", own(1), "solicit", "solicit", "solicit"),
+    says[1]("firmware-http", own(2), "solicit", "request-elsewhere"),
+    says[2]("firmware-http", own(3), "solicit", "request", "decline"),
+    says[3]("firmware-pxe", own(4), "solicit", "request"),
+    says[4]("firmware-http", own(5), "solicit", "request").then(() => says[4]("firmware-pxe", own(5), "solicit", "request")),
+    says[5]("firmware-http", shared, "solicit", "request"),
+    says[6]("firmware-http", shared, "solicit", "request"),
+    says[7]("firmware-http", own(8), "solicit", "request"),
+    says[8]("firmware-http", own(9), "solicit", "request").then((namespace) =>
+      namespace.exec(["curl", "-sI", "-A", "UefiHttpBoot/1.0", `${base}/program`]),
+    ),
+    ...racks.map((each) => each.exit),
+  ]);
+  const asks = async (n: number, ...urls: string[]): Promise<void> => {
+    const { namespace, up } = vlan.client(`asks${n}`, { mac: MACHINE(n).mac });
+    up();
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    if (n === 5) await namespace.exec(["curl", "-s", "-o", "/dev/null", `${base}/boot.ipxe`]);
+    if (n === 5) await namespace.exec(["dig", `@${vlan.address}`, "AAAA", "nowhere.example"]);
+    for (const url of urls)
+      await namespace.exec(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", "--limit-rate", "100k", "-m", "3", `${base}${url}`]);
+  };
+  await Promise.all([asks(3, "/boot.ipxe", "/debian12/large"), asks(4, "/mine.ipxe"), asks(5)]);
+  for (const [name, [rule, text]] of Object.entries(SILENCES))
+    await t.test(`${name}: ${rule}`, async () => assert.match(await verdict(appliance, name, rule, 90), text));
+});
+
+type Says = (kind: string, duid: string, ...steps: string[]) => Promise<Namespace>;
+
 test("another router that says M=0 O=0: the machine that hears it alone goes no further", async (t) => {
   const vlan = makeVlan(t);
   await assets(vlan, {});

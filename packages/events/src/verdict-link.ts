@@ -105,6 +105,17 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
         }
       : null;
   },
+  "duplicate-duid": ({ boot, world, silent }) => {
+    const last = silent >= OFFER_SECONDS ? newest(boot, "dhcpv6.answered", ({ clientKind }) => clientKind !== "system") : null;
+    const machine = last?.event.machine;
+    const other = last && machine !== undefined ? world.alsoShows(last.event.duid, machine) : null;
+    return other === null
+      ? null
+      : {
+          text: `${other} shows the same DUID, ${last?.event.duid}: two boards have one UUID, or one machine has two names.`,
+          mend: "Give each board a UUID of its own in its firmware's setup, and name both machines by their MACs.",
+        };
+  },
   "program-not-asked-for": ({ boot, stage, silent }) => {
     const last = stage?.name === "firmware" && stage.endedAt !== null && silent >= FETCH_SECONDS ? newest(boot, "dhcpv6.answered") : null;
     return last?.event.bootfileUrl
@@ -128,17 +139,6 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
     return last?.type === "dhcpv6.dropped" && newest(boot, "dhcpv6.answered") === null
       ? { text: `its ${last.message} is not answered: ${last.why}.`, mend: mendOfDrop(last.why) }
       : null;
-  },
-  "duplicate-duid": ({ boot, world, silent }) => {
-    const last = silent >= OFFER_SECONDS ? newest(boot, "dhcpv6.answered", ({ clientKind }) => clientKind !== "system") : null;
-    const machine = last?.event.machine;
-    const other = last && machine !== undefined ? world.alsoShows(last.event.duid, machine) : null;
-    return other === null
-      ? null
-      : {
-          text: `${other} shows the same DUID, ${last?.event.duid}: two boards have one UUID, or one machine has two names.`,
-          mend: "Give each board a UUID of its own in its firmware's setup, and name both machines by their MACs.",
-        };
   },
   "name-without-address": ({ boot }) => {
     const [before, last] = boot.entries.slice(-2).map(({ event }) => event);
