@@ -174,7 +174,7 @@ test("machines that say too little, or the wrong thing: what is told of each", {
   const rule = (n: number, arch: string, url: string): string => `    - { mac: "${mac(n)}", arch: ${arch}, url: "${url}" }`;
   const appliance = await startAppliance(t, vlan, {
     configuration: `networks: [{ interface: prov0 }]
-dns: { upstreams: ["2001:db8:0:1::53"], records: { here.nowhere.example: ["2001:db8:0:1::5"] } }
+dns: { upstreams: ["2001:db8:0:1::53"] }
 boot:
   rules:
     - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }
@@ -188,6 +188,25 @@ ${names.join("\n")}
 ${[1, 2, 3, 4, 5].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }`).join("\n")}
 `,
   });
+  const resolver = vlan.client("resolver");
+  resolver.up();
+  resolver.namespace.ip("addr add 2001:db8:0:1::53/64 dev eth0");
+  const zone = join(vlan.dir, "unbound.conf");
+  writeFileSync(
+    zone,
+    `server:
+  interface: 2001:db8:0:1::53
+  access-control: ::/0 allow
+  local-zone: "example." static
+  local-data: "nowhere.example. A 192.0.2.1"
+  username: ""
+  chroot: ""
+  use-syslog: no
+  do-daemonize: no
+  pidfile: "${join(vlan.dir, "unbound.pid")}"
+`,
+  );
+  resolver.namespace.spawn(["unbound", "-d", "-c", zone], { stdio: "ignore" });
   const base = `http://[${vlan.address}]`;
   const machine = (n: number) => {
     const { namespace, up } = vlan.client(`t${n}`, { mac: mac(n) });
