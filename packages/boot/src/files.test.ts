@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BootFiles, type Found, readClaims } from "./files.ts";
 import type { BootState } from "./script.ts";
 
@@ -49,6 +50,8 @@ const text = async (path: string): Promise<string> => {
   assert.ok(found.kind === "text", JSON.stringify(found));
   return found.body.toString();
 };
+/** What was seen on disk is no longer taken as it was. */
+const looksAgain = (): Promise<void> => sleep(150);
 
 test("files as they are, rendered files, and double slashes taken as one", async () => {
   assert.equal((await find("/ipxe/ipxe.efi")).kind, "file");
@@ -83,6 +86,7 @@ test("a template that is wrong is never half served: it says where", async () =>
 test("boot.ipxe is made where there is none, or rendered with {{ script }}; a profile's own script takes its place", async (t) => {
   assert.match(await text("/boot.ipxe"), /^#!ipxe\n.*wait/);
   writeFileSync(join(root, "boot.ipxe"), "#!ipxe\necho mine\n{{ script }}\n");
+  await looksAgain();
   t.after(() => {
     answer = state;
   });
@@ -118,6 +122,7 @@ test("grub.cfg is made where signed GRUBs look, and beside a GRUB; a profile's o
   assert.match(wrong.body.toString(), /^echo 'netboot6: own\.cfg:2:\d+: .*nmae'\nsleep 30\n/);
   mkdirSync(join(root, "grub"));
   writeFileSync(join(root, "grub", "grub.cfg"), "echo mine\n{{ script }}\n");
+  await looksAgain();
   answer = state;
   assert.match(await text("/grub/grub.cfg"), /^echo mine\necho 'netboot6: node-01, profile wait'\n/);
 });

@@ -125,7 +125,6 @@ export class BootFiles {
       const info = file === null ? null : await stat(file).catch(() => null);
       if (file !== null && info?.isDirectory()) return { kind: "directory", file };
       if (file !== null && info?.isFile()) return { kind: "file", template: this.#isTemplate(name), ...onDisk(file, info) };
-      this.#looked.delete(name); // what is put there is seen at once
       return null;
     });
     this.#looked.set(name, { at: now, place });

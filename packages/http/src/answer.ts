@@ -38,6 +38,9 @@ const ONE_WRITE_BYTES = 256 * 1024;
 /** Node writes a head and a string as one, which takes half as long as head and bytes. */
 const ONE_STRING_BYTES = 8 * 1024;
 const PROGRESS_MS = 1000;
+/** Who waits for its turn gets so little that it is told less often. */
+const PROGRESS_SHARE = 1 / 100;
+const QUIET_PROGRESS_MS = 5 * PROGRESS_MS;
 const DONE = "/done/";
 const TEXT = "text/plain; charset=utf-8";
 
@@ -197,9 +200,13 @@ class Exchange {
     const id = this.#id;
     this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client });
     let told = 0;
+    let quiet = 0;
     this.#progress = setInterval(() => {
-      if (this.sent > told) this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client });
+      quiet += PROGRESS_MS;
+      if (this.sent === told || (this.sent - told < size * PROGRESS_SHARE && quiet < QUIET_PROGRESS_MS)) return;
+      this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client });
       told = this.sent;
+      quiet = 0;
     }, PROGRESS_MS);
   }
 

@@ -18,19 +18,21 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 const WAITING_BYTES = 16 * 1024;
 const WAITING_MS = 2_000;
 
+/** For so long pieces are written in one turn of the event loop; then connections and requests that came in have theirs. */
+const TURN_MS = 4;
+
 const due: (() => void)[] = [];
 
-/**
- * One piece goes out in each turn of the event loop: the kernel takes megabytes at once, and libuv accepts one connection a turn,
- * so that with longer turns a storm's machines would wait for their scripts.
- */
+/** The kernel takes megabytes at once: a turn that wrote a piece of each download would be long where there are many. */
 function inTurn(write: () => void): void {
-  if (due.push(write) === 1) setImmediate(writeOne);
+  if (due.push(write) === 1) setImmediate(writeDue);
 }
 
-function writeOne(): void {
-  due.shift()?.();
-  if (due.length > 0) setImmediate(writeOne);
+function writeDue(): void {
+  const end = performance.now() + TURN_MS;
+  do due.shift()?.();
+  while (due.length > 0 && performance.now() < end);
+  if (due.length > 0) setImmediate(writeDue);
 }
 
 /** Writes the parts and ends the response. `turn` null: at once. `count` is told of bytes that the kernel took. */

@@ -78,8 +78,8 @@ test("a download that is broken off is told as such", async (t) => {
   assert.ok(last?.type === "http.finished" && !last.complete && last.sent < last.size);
 });
 
-test("where a new address cannot be listened on, the old ones stay", async (t) => {
-  const other = createServer().listen(PORT + 1, "::1");
+test("where a new address cannot be listened on, the old ones stay; another's port is not shared with it", async (t) => {
+  const other = createServer().listen({ port: PORT + 1, host: "::1", reusePort: true });
   t.after(() => other.close());
   const http = { port: PORT, listen: ["::1"], allow: "networks", root: tmpdir(), listing: false, templates: [], tls: null } as const;
   const running = await startHttp({ http, networks: [] }, { emit: () => {}, ask: async () => null });

@@ -1,6 +1,7 @@
 /** The HTTP server's sockets and certificate; what it answers is in answer.ts. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import { createServer as createAcceptor, type ListenOptions, type Server, type Socket } from "node:net";
 import { totalmem } from "node:os";
 import type { Duplex } from "node:stream";
 import { BootFiles, type Certificate, certificateVersion, FileCache, readCertificate } from "@netboot6/boot";
@@ -19,6 +20,8 @@ export interface HttpSettings {
 
 /** A storm of machines connects at once; 511, the usual, costs the last ones 9 s of SYN retries. */
 const BACKLOG = 4096;
+/** libuv takes one connection of a socket in each turn of the event loop, and turns are long while large files go out. */
+const SOCKETS = 16;
 const TURNS_MS = 50;
 const CERTIFICATE_WATCH_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -73,7 +76,6 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
       if (!wanted.has(key)) {
         servers.delete(key);
         server.close();
-        server.closeAllConnections();
       }
     for (const [key, server] of added) servers.set(key, server);
     use(renewed);
@@ -81,7 +83,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   /** New connections have it. */
   const use = (renewed: Certificate | null): void => {
     certificate = renewed;
-    if (renewed) for (const server of servers.values()) if ("setSecureContext" in server) server.setSecureContext(renewed);
+    if (renewed) for (const { server } of servers.values()) if ("setSecureContext" in server) server.setSecureContext(renewed);
   };
   const renew = (): void => {
     const { tls } = current.http;
@@ -108,10 +110,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     async stop() {
       clearInterval(renewing);
       clearInterval(taking);
-      for (const server of servers.values()) {
-        server.close();
-        server.closeAllConnections();
-      }
+      for (const server of servers.values()) server.close();
       servers.clear();
       await app.close();
     },
@@ -136,8 +135,14 @@ function prepare({ http, networks }: HttpSettings, link: Link): { http: HttpConf
   return { http, serving: { files, networks, listing: http.listing, allowed: remembered(accessList(http.allow, networks)) } };
 }
 
-type Listener = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
+type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** One server, and the sockets whose connections it has. */
+interface Listener {
+  readonly server: HttpServer;
+  close(): void;
+}
 
 async function listen(host: Address, port: number, certificate: Certificate | null, handler: Handler): Promise<Listener> {
   const options = {
@@ -148,13 +153,42 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
     noDelay: true,
   };
   const server = certificate ? createTlsServer({ ...options, ...certificate }, handler) : createServer(options, handler);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(new Error(`cannot listen on [${host}]:${port}: ${error.message}`)));
-    server.listen({ host, port, ipv6Only: true, backlog: BACKLOG }, resolve);
-  });
   server.on("clientError", refuse);
   server.timeout = DEAF_MS;
-  return server;
+  const on = { host, port, ipv6Only: true, backlog: BACKLOG };
+  if (certificate) {
+    await bound(server, on);
+    return { server, close: () => shut(server) };
+  }
+  // Sockets that share a port would share it with another process too: that nobody has it is seen first.
+  const alone = createAcceptor();
+  await bound(alone, on);
+  await new Promise((resolve) => alone.close(resolve));
+  const accept = (socket: Socket): boolean => server.emit("connection", socket);
+  const others = Array.from({ length: SOCKETS - 1 }, () => createAcceptor({ allowHalfOpen: true, noDelay: true }, accept));
+  const close = (): void => {
+    for (const other of others) other.close();
+    shut(server);
+  };
+  try {
+    for (const each of [server, ...others]) await bound(each, { ...on, reusePort: true });
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { server, close };
+}
+
+function bound(server: Server, on: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(new Error(`cannot listen on [${on.host}]:${on.port}: ${error.message}`)));
+    server.listen(on, resolve);
+  });
+}
+
+function shut(server: HttpServer): void {
+  server.close();
+  server.closeAllConnections();
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {
