@@ -1,5 +1,4 @@
 /** One request: found, answered and told of. */
-import { readdir } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   BeingWritten,
@@ -95,9 +94,7 @@ export class Answerer {
         return exchange.text(200, found.body, { type: contentType(found.name) });
       case "directory":
         if (!serving.listing) return exchange.text(404, `Not found: ${shown}\n`, { why: "a directory, and http.listing is off" });
-        return exchange.text(200, directoryPage(shown, await readdir(found.file, { withFileTypes: true })), {
-          type: "text/html; charset=utf-8",
-        });
+        return exchange.text(200, await directoryPage(shown, found.file), { type: "text/html; charset=utf-8" });
       case "file":
         return this.#answerFile(serving, exchange, found, found.name);
     }

@@ -1,20 +1,45 @@
 /** A directory as a page. */
-import type { Dirent } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+interface Item {
+  readonly name: string;
+  /** Bytes; null: a folder. */
+  readonly size: number | null;
+  readonly modified: Date;
+}
+
+const STYLE = `:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th { text-align: left; }
+td, th { padding: 0.15rem 0.75rem 0.15rem 0; overflow-wrap: anywhere; }
+td + td, th + th { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }`;
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+const byName = new Intl.Collator("en", { numeric: true });
 
-/** `path` is the decoded path of the request. Dot files are not shown. */
-export function directoryPage(path: string, entries: readonly Dirent[]): string {
+/** The page of the folder `folder`, which was asked for as `path`, decoded: folders first, then files with size and time. Dot files are not shown. */
+export async function directoryPage(path: string, folder: string): Promise<string> {
+  const entries = (await readdir(folder)).filter((name) => !name.startsWith("."));
+  const items = (await Promise.all(entries.map((name) => look(folder, name)))).filter((item) => item !== null);
+  items.sort((a, b) => Number(a.size !== null) - Number(b.size !== null) || byName.compare(a.name, b.name));
   const base = path.endsWith("/") ? path : `${path}/`;
-  const items = entries
-    .filter((entry) => !entry.name.startsWith("."))
-    .toSorted((a, b) => a.name.localeCompare(b.name, "en"))
-    .map((entry) => {
-      const name = entry.isDirectory() ? `${entry.name}/` : entry.name;
-      const href = `${base}${entry.name}`.split("/").map(encodeURIComponent).join("/") + (entry.isDirectory() ? "/" : "");
-      return `<li><a href="${href}">${escapeHtml(name)}</a></li>`;
-    });
-  const up = base === "/" ? "" : '<li><a href="../">../</a></li>';
+  const href = (to: string): string => to.split("/").map(encodeURIComponent).join("/");
+  const rows = items.map(({ name, size, modified }) => {
+    const shown = size === null ? `${name}/` : name;
+    const time = modified.toISOString().slice(0, 16).replace("T", " ");
+    return `<tr><td><a href="${href(base + shown)}">${escapeHtml(shown)}</a></td><td>${size === null ? "" : size.toLocaleString("en")}</td><td>${time}</td></tr>`;
+  });
+  const up = base === "/" ? "" : `<tr><td><a href="${href(base.replace(/[^/]+\/$/, ""))}">../</a></td><td></td><td></td></tr>`;
   const title = `Boot files: ${escapeHtml(base)}`;
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><h1>${title}</h1><ul>${up}${items.join("")}</ul></html>\n`;
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${STYLE}</style>`;
+  const table = `<table><thead><tr><th>Name</th><th>Bytes</th><th>Changed (UTC)</th></tr></thead><tbody>${up}${rows.join("")}</tbody></table>`;
+  return `<!doctype html><html lang="en"><head>${head}</head><body><h1>${title}</h1>${items.length === 0 ? "<p>It is empty.</p>" : ""}${table}</body></html>\n`;
+}
+
+/** Null: gone meanwhile, or a link to nothing. */
+async function look(folder: string, name: string): Promise<Item | null> {
+  const info = await stat(join(folder, name)).catch(() => null);
+  return info && { name, size: info.isDirectory() ? null : info.size, modified: info.mtime };
 }
