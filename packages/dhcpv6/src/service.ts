@@ -9,7 +9,7 @@ import { handle, type Outcome, type ServerState } from "./server.ts";
 
 export interface Dhcpv6Edge {
   readonly emit: Emit;
-  /** Resolves once they are on disk. Where it rejects, they are taken back. */
+  /** Resolves once they are on disk; those that get there together share a promise. Where it rejects, they are taken back. */
   store(leases: readonly Lease[]): Promise<void>;
   /** Stores what was learned with the next lease, or a little later: no answer rests on it. */
   remember(machines: readonly Machine[]): void;
@@ -27,6 +27,7 @@ const lookup = (literal: string, _: unknown, callback: (error: null, address: st
 export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise<Running<ServerState>> {
   let current = state;
   let waiting = 0;
+  let newest: { readonly stored: Promise<void> | null; readonly answers: Waiting[] } = { stored: null, answers: [] };
   const sockets = new Map<string, { readonly socket: Socket; readonly on: Listening }>();
   /** Keys of the sockets that are bound to our link-local addresses, by interface. */
   let linkLocals: ReadonlyMap<string, string> = new Map();
@@ -62,19 +63,32 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       return;
     }
     waiting++;
-    edge.store(outcome.leases).then(
-      () => {
-        waiting--;
-        const seconds = (Date.now() - now) / 1000;
-        if (seconds <= MAX_WAIT_SECONDS) answer(outcome, sockets.get(outOf)?.socket);
-        else drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
-      },
-      (error: Error) => {
-        waiting--;
-        const why = `the lease could not be stored: ${error.message}`;
-        edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
-      },
-    );
+    const stored = edge.store(outcome.leases);
+    if (stored !== newest.stored) {
+      const answers: Waiting[] = [];
+      newest = { stored, answers };
+      stored.then(
+        () => sendAll(answers),
+        (error: Error) => refuseAll(answers, error),
+      );
+    }
+    newest.answers.push({ outcome, source, since: now, outOf });
+  };
+
+  const sendAll = (answers: readonly Waiting[]): void => {
+    waiting -= answers.length;
+    const now = Date.now();
+    for (const { outcome, since, outOf } of answers) {
+      const seconds = (now - since) / 1000;
+      if (seconds <= MAX_WAIT_SECONDS) answer(outcome, sockets.get(outOf)?.socket);
+      else drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
+    }
+  };
+
+  const refuseAll = (answers: readonly Waiting[], { message }: Error): void => {
+    waiting -= answers.length;
+    const why = `the lease could not be stored: ${message}`;
+    for (const { source } of answers) edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
   };
 
   const listen = async (on: Listening): Promise<Socket> => {
@@ -133,6 +147,16 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       sockets.clear();
     },
   };
+}
+
+/** An answer that waits for its leases to be on disk. */
+interface Waiting {
+  readonly outcome: Outcome;
+  readonly source: Address;
+  /** Unix milliseconds. */
+  readonly since: number;
+  /** Key of the socket that it goes out of. */
+  readonly outOf: string;
 }
 
 interface Listening {

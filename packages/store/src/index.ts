@@ -45,6 +45,8 @@ export type FromStore =
   | { readonly say: "closed" };
 
 const LEISURE_MS = 1000;
+/** So long at most a commit waits for others to share it while each turn of the event loop brings more. */
+const GATHERING_MS = 2;
 /** What cannot be stored as it closes was told of; it is tried again so often. */
 const CLOSING_TRIES = 5;
 
@@ -105,6 +107,14 @@ export async function openStore(dir: string): Promise<Store> {
     next = new Batch();
     worker.postMessage({ say: "commit", rows: writing.flat() } satisfies ToStore);
   };
+  /** Commits are dear beside rows: in a storm one takes what many turns of the loop bring; a lone one goes in the next. */
+  const gather = (since = performance.now()): void => {
+    const had = next.rows.size;
+    setImmediate(() => {
+      if (next.rows.size > had && performance.now() - since < GATHERING_MS) gather(since);
+      else write();
+    });
+  };
   const atLeisure = (): void => {
     leisure ??= setTimeout(() => {
       leisure = null;
@@ -120,7 +130,7 @@ export async function openStore(dir: string): Promise<Store> {
       next.retry(batch);
       batch.done.reject(new Error(message.error));
     }
-    if (next.awaited) write();
+    if (next.awaited) gather();
     else if (next.rows.size > 0) atLeisure();
   });
   worker.on("error", (error) => {
@@ -136,8 +146,7 @@ export async function openStore(dir: string): Promise<Store> {
       if (failed) return Promise.reject(failed);
       if (changes.length === 0) return Promise.resolve();
       for (const change of changes) next.put(change, true);
-      // The changes of one turn of the event loop go together.
-      if (!writing && !next.awaited) setImmediate(write);
+      if (!writing && !next.awaited) gather();
       next.awaited = true;
       return next.done.promise;
     },

@@ -85,7 +85,9 @@ try {
     const changed: [name: string, id: number | null][] = [];
     begin.run();
     for (let i = 0; i < rows.length; i += 3) {
-      const [kind, key, text] = rows.slice(i, i + 3) as [string, string, string];
+      const kind = rows[i] as string;
+      const key = rows[i + 1] as string;
+      const text = rows[i + 2] as string;
       const name = `${kind} ${key}`;
       const id = ids.get(name);
       if (text === "") {

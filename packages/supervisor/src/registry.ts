@@ -43,6 +43,8 @@ export class Registry {
   /** When an operator let a machine boot again. */
   readonly #letGo = new Map<string, number>();
   readonly #store: Store;
+  /** The leases of the commit that was begun last. */
+  #storing: { readonly commit: Promise<void>; readonly together: Lease[]; readonly done: Promise<void> } | null = null;
   #appliance: Appliance;
   #networks: readonly Network[] = [];
   readonly #showsSecrets: boolean;
@@ -99,15 +101,25 @@ export class Registry {
     return this.#store.close();
   }
 
-  /** Resolves once they are on disk. Where they cannot be stored it rejects, and they are no leases any more. */
-  async storeLeases(leases: readonly Lease[]): Promise<void> {
-    try {
-      await this.#store.commit(leases.map(leaseChange));
-    } catch (error) {
-      this.leases.takeBack(leases);
-      throw error;
+  /**
+   * Resolves once they are on disk. Where they cannot be stored it rejects, and they are no leases any more. All of one commit
+   * share a promise: in a storm one for each lease would cost more than the lease.
+   */
+  storeLeases(leases: readonly Lease[]): Promise<void> {
+    const commit = this.#store.commit(leases.map(leaseChange));
+    if (this.#storing?.commit !== commit) {
+      const together: Lease[] = [];
+      const done = commit.then(
+        () => this.leases.stored(together),
+        (error: Error) => {
+          this.leases.takeBack(together);
+          throw error;
+        },
+      );
+      this.#storing = { commit, together, done };
     }
-    this.leases.stored(leases);
+    for (const lease of leases) this.#storing.together.push(lease);
+    return this.#storing.done;
   }
 
   /** As if its client had released it; undefined where the address is not bound. Rejects where it cannot be stored. */
