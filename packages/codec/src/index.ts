@@ -6,4 +6,5 @@ export * from "./dhcpv6/duid.ts";
 export * from "./dhcpv6/message.ts";
 export * from "./dhcpv6/options.ts";
 export * from "./ndp.ts";
+export * from "./recent.ts";
 export * from "./tftp.ts";

@@ -1,5 +1,5 @@
 /** What the console keeps of the stream beside timelines: readers, bounded in memory. */
-import { type Address, isLinkLocal } from "@netboot6/codec";
+import { type Address, isLinkLocal, Recent } from "@netboot6/codec";
 import type { Asker, BootEvent, ServiceName, Timelines } from "@netboot6/events";
 import { DnsReadings } from "./dns-readings.ts";
 import { Metrics } from "./metrics.ts";
@@ -39,8 +39,7 @@ export class Readings {
   readonly #services = new Map<ServiceName, ServiceState>();
   /** The services of the configuration; empty until all of them came up once. */
   #expected: readonly ServiceName[] = [];
-  /** The one heard last at the end. */
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen = new Recent<string, Seen>();
   readonly #rivals = new Map<string, Rival>();
   /** By network and rule. */
   readonly #warnings = new Map<string, Warning>();
@@ -113,9 +112,8 @@ export class Readings {
   #see(machine: string, { at, network, client }: { readonly at: number } & Asker): void {
     const before = this.#seen.get(machine);
     const address = client === undefined || isLinkLocal(client) ? (before?.address ?? null) : client;
-    this.#seen.delete(machine);
     this.#seen.set(machine, { at, network: network ?? before?.network ?? null, address });
-    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.keys().next().value as string);
+    if (this.#seen.size > MAX_SEEN) this.#seen.takeOldest();
   }
 
   #hear(event: Rival): void {

@@ -1,4 +1,5 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
+import { Recent } from "@netboot6/codec";
 import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
 import { isOptional, isScript, stageOrder as order, type StageName } from "./stages.ts";
@@ -86,7 +87,7 @@ export class Timelines {
   /** The rule of the verdict that was told of a machine last. */
   readonly #told = new Map<string, string>();
   /** The machine that was silent longest comes first. */
-  readonly #machines = new Map<string, BootRecord[]>();
+  readonly #machines = new Recent<string, BootRecord[]>();
   #entries = 0;
 
   /** Takes the boots of an earlier run. */
@@ -186,7 +187,6 @@ export class Timelines {
 
   #bootFor(machine: string, event: BootEvent): BootRecord {
     const boots = this.#machines.get(machine) ?? [];
-    this.#machines.delete(machine);
     this.#machines.set(machine, boots);
     if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
     const last = boots.at(-1);
@@ -203,9 +203,8 @@ export class Timelines {
   }
 
   #dropOldest(): void {
-    const [oldest, boots] = this.#machines.entries().next().value as [string, BootRecord[]];
+    const [oldest, boots] = this.#machines.takeOldest() as [string, BootRecord[]];
     for (const boot of boots) this.#forget(oldest, boot);
-    this.#machines.delete(oldest);
     this.#told.delete(oldest);
   }
 }

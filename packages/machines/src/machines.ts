@@ -3,7 +3,7 @@
  * machine is known by its MAC first (docs/adr/0003-identity.md).
  */
 import { randomBytes } from "node:crypto";
-import { type Mac, readDuid } from "@netboot6/codec";
+import { type Mac, Recent, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
 import { learn, type Shown } from "./learn.ts";
@@ -52,7 +52,7 @@ export class Machines {
   readonly #shared = new Set<string>();
   readonly #macSource = new MacSource();
   /** Those that were only met: neither configured nor installing nor installed. */
-  readonly #strangers = new Set<Known>();
+  readonly #strangers = new Recent<Known, true>();
   #configured = new Configured([]);
 
   /** `stored`: the machines of an earlier run. */
@@ -88,14 +88,13 @@ export class Machines {
   /** Forgets strangers that were met long ago, where they are too many; their ids. Those that `hasLease` are none. */
   forgetStrangers(hasLease: (id: string) => boolean): string[] {
     const forgotten: string[] = [];
-    for (const known of this.#strangers) {
-      if (this.#strangers.size <= MAX_STRANGERS) break;
+    while (this.#strangers.size > MAX_STRANGERS) {
+      const [known] = this.#strangers.takeOldest() as [Known, true];
       const { machine, seenAt, queuedAt } = known;
-      this.#strangers.delete(known);
       if (hasLease(machine.id)) continue;
       if (seenAt > queuedAt) {
         known.queuedAt = seenAt;
-        this.#strangers.add(known);
+        this.#strangers.set(known, true);
         continue;
       }
       this.#remove(machine);
@@ -277,7 +276,7 @@ export class Machines {
     } else {
       known = { machine, seenAt: Number.NEGATIVE_INFINITY, queuedAt: Number.NEGATIVE_INFINITY };
       this.#byId.set(machine.id, known);
-      if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.add(known);
+      if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.set(known, true);
     }
     if (machine.boot.stage !== "new") this.#strangers.delete(known);
     for (const mac of machine.macs) this.#byMac.set(mac, known);
