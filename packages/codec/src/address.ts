@@ -186,7 +186,10 @@ export function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean 
   return rest === 0 || ((a[whole] as number) ^ (b[whole] as number)) >> (8 - rest) === 0;
 }
 
-export const isLinkLocal = (address: Address): boolean => /^fe[89ab]/.test(address);
+export function isLinkLocal(address: Address): boolean {
+  const third = address.charCodeAt(2);
+  return address.startsWith("fe") && (third === 56 || third === 57 || third === 97 || third === 98) && address.charCodeAt(4) === COLON; // fe80::/10: 8, 9, a, b
+}
 export const isMulticast = (address: Address): boolean => address.startsWith("ff") && address.indexOf(":") === 4;
 
 /** A MAC address: six octets in lower-case hex with colons. */
@@ -223,6 +226,7 @@ export function eui64Address(prefix: Prefix, mac: Mac): Address {
 
 /** The MAC inside an address whose interface identifier is a modified EUI-64; null where it is not one. */
 export function macOfEui64(address: Address): Mac | null {
+  if (!address.includes("ff:fe")) return null; // nearly all end here
   const bytes = addressBytes(address);
   if (bytes[11] !== 0xff || bytes[12] !== 0xfe) return null;
   const mac = Uint8Array.of(

@@ -97,7 +97,14 @@ function compose(
   // A boot client that sends no Option Request at all is given what it needs.
   const wants = (code: number): boolean => facts.requested?.has(code) ?? asked.bootClient;
   const options: Option[] = [];
-  const why = ias.map((ia) => ia.why);
+  const leases: Lease[] = [];
+  const given: string[] = [];
+  const why: string[] = [];
+  for (const ia of ias) {
+    for (const lease of ia.leases) leases.push(lease);
+    if (ia.given !== null) given.push(ia.given);
+    why.push(ia.why);
+  }
   let bootfileUrl: string | null = null;
 
   if (facts.clientId) options.push({ code: OptionCode.clientId, data: facts.clientId });
@@ -114,14 +121,15 @@ function compose(
   // HttpBootDhcp6.c reads the URL up to a NUL, which is the high byte of the next option's code: so one always follows it.
   options.push({ code: OptionCode.serverId, data: state.serverDuid });
   if (type === MessageType.advertise) options.push({ code: OptionCode.preference, data: Uint8Array.of(dhcp.preference) });
-  options.push(...more, ...ias.flatMap((ia) => ia.option ?? []));
+  options.push(...more);
+  for (const { option } of ias) if (option) options.push(option);
   if (name) why.push(name.why);
   if (name?.option) options.push(name.option);
   options.push(...requestedOptions(state, asked, wants));
   return {
     message: { type, transactionId: message.transactionId, options },
-    leases: ias.flatMap((ia) => ia.leases),
-    given: ias.flatMap(({ given }) => given ?? []),
+    leases,
+    given,
     bootfileUrl,
     why,
   };

@@ -17,7 +17,7 @@ export interface IdentityAssociation {
 
 export function decodeIa(data: Uint8Array): Decoded<IdentityAssociation> {
   if (data.length < 12) return undecodable(`an IA of ${data.length} bytes; 12 are the least (RFC 9915 §21.4)`);
-  const options = decodeOptions(data.subarray(12));
+  const options = decodeOptions(data, 12);
   if (!options.ok) return undecodable(`inside an IA: ${options.why}`);
   return decoded({ iaid: readU32(data, 0), t1: readU32(data, 4), t2: readU32(data, 8), options: options.value });
 }
@@ -40,7 +40,7 @@ export interface IaAddress {
 
 export function decodeIaAddress(data: Uint8Array): Decoded<IaAddress> {
   if (data.length < 24) return undecodable(`an IA Address of ${data.length} bytes; 24 are the least (RFC 9915 §21.6)`);
-  const options = decodeOptions(data.subarray(24));
+  const options = decodeOptions(data, 24);
   if (!options.ok) return undecodable(`inside an IA Address: ${options.why}`);
   return decoded({ address: formatAddress(data), preferred: readU32(data, 16), valid: readU32(data, 20), options: options.value });
 }
@@ -68,7 +68,7 @@ export function decodeIaPrefix(data: Uint8Array): Decoded<IaPrefix> {
   if (data.length < 25) return undecodable(`an IA Prefix of ${data.length} bytes; 25 are the least (RFC 9915 §21.22)`);
   const length = data[8] as number;
   if (length > 128) return undecodable(`an IA Prefix with a length of ${length}`);
-  const options = decodeOptions(data.subarray(25));
+  const options = decodeOptions(data, 25);
   if (!options.ok) return undecodable(`inside an IA Prefix: ${options.why}`);
   return decoded({
     prefix: formatAddress(data, 9),
