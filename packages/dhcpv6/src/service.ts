@@ -34,12 +34,14 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
 
   const drop = (why: string): void => edge.emit({ type: "wire.dropped", service: "dhcpv6", why, count: 1 });
 
-  const answer = ({ send, events }: Outcome, out: Socket | undefined): void => {
+  const sendOut = ({ send }: Outcome, outOf: string): void => {
     // Its socket may be gone since: stopped, or reloaded.
-    if (send && out)
-      out.send(send.bytes, send.port, send.to, (error) => {
+    if (send)
+      sockets.get(outOf)?.socket.send(send.bytes, send.port, send.to, (error) => {
         if (error) drop(`not sent to ${send.to}: ${error.message}`);
       });
+  };
+  const tell = ({ events }: Outcome): void => {
     for (const event of events) edge.emit(event);
   };
 
@@ -54,7 +56,8 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone.
     const outOf = zone === null ? on.answerFrom : (linkLocals.get(zone) ?? "");
     if (outcome.leases.length === 0) {
-      answer(outcome, sockets.get(outOf)?.socket);
+      sendOut(outcome, outOf);
+      tell(outcome);
       return;
     }
     if (waiting >= MAX_WAITING) {
@@ -78,11 +81,18 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
   const sendAll = (answers: readonly Waiting[]): void => {
     waiting -= answers.length;
     const now = Date.now();
+    const inTime: Outcome[] = [];
     for (const { outcome, since, outOf } of answers) {
       const seconds = (now - since) / 1000;
-      if (seconds <= MAX_WAIT_SECONDS) answer(outcome, sockets.get(outOf)?.socket);
-      else drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
+      if (seconds > MAX_WAIT_SECONDS) {
+        drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
+        continue;
+      }
+      sendOut(outcome, outOf);
+      inTime.push(outcome);
     }
+    // All of them leave before any is told of.
+    for (const outcome of inTime) tell(outcome);
   };
 
   const refuseAll = (answers: readonly Waiting[], { message }: Error): void => {

@@ -120,3 +120,25 @@ test("what root makes in the folder of another user is that user's", { skip: pro
   await (await openStore(dir)).close();
   for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).uid, 12345, name);
 });
+
+test("what several turns of the event loop bring one after another shares a commit, for two milliseconds; a lone one waits for nobody", async (t) => {
+  const store = await openStore(tempDir(t));
+  const change = (key: string) => [{ kind: "lease", key, value: 1 }];
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const storm = store.commit(change("a"));
+  assert.equal(store.commit(change("b")), storm);
+  await turn();
+  assert.equal(store.commit(change("c")), storm);
+  now = 2;
+  await turn();
+  assert.notEqual(store.commit(change("d")), storm);
+  await storm;
+  await store.commit(change("e"));
+  const lone = store.commit(change("f"));
+  await turn();
+  assert.notEqual(store.commit(change("g")), lone);
+  await store.commit(change("h"));
+  await store.close();
+});
