@@ -44,7 +44,7 @@ const state: BootState = {
 };
 let answer: BootState = state;
 const files = new BootFiles({ root, templates: ["*.ipxe", "grub/*.cfg", "preseed/*.cfg"] }, async () => answer);
-const find = (path: string): Promise<Found> => files.find(path, "2001:db8::5");
+const find = async (path: string): Promise<Found> => files.find(path, "2001:db8::5");
 const text = async (path: string): Promise<string> => {
   const found = await find(path);
   assert.ok(found.kind === "text", JSON.stringify(found));

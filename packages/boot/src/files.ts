@@ -46,7 +46,7 @@ export class BootFiles {
   readonly #settings: FilesSettings;
   readonly #ask: Link["ask"];
   readonly #meant: MeantFiles;
-  readonly #looked = new Map<string, { readonly at: number; readonly place: Promise<Place> }>();
+  readonly #looked = new Map<string, { readonly at: number; place: Place | Promise<Place> }>();
 
   constructor(settings: FilesSettings, ask: Link["ask"]) {
     this.#settings = settings;
@@ -54,13 +54,21 @@ export class BootFiles {
     this.#ask = ask;
   }
 
-  /** `path` is decoded, and begins with a slash or not. */
-  async find(path: string, client: Address, claims: Claims = {}): Promise<Found> {
+  /** `path` is decoded, and begins with a slash or not. No promise for a file that was looked at a moment ago. */
+  find(path: string, client: Address, claims: Claims = {}): Found | Promise<Found> {
     const name = safeName(path);
     if (name === null) return { kind: "missing", why: "not a path under boot-assets" };
-    const here = await this.#look(name);
+    const here = this.#look(name);
+    return here instanceof Promise ? here.then((place) => this.#at(place, name, client, claims)) : this.#at(here, name, client, claims);
+  }
+
+  #at(here: Place, name: string, client: Address, claims: Claims): Found | Promise<Found> {
     if (here?.kind === "directory") return { ...here, name };
     if (here) return here.template ? this.#render(name, here.file, client, claims, null) : { ...here, name };
+    return this.#made(name, client, claims);
+  }
+
+  async #made(name: string, client: Address, claims: Claims): Promise<Found> {
     const generated = await this.#generated(name);
     if (!generated) return { kind: "missing", why: `no such file under boot-assets${await this.#meant.suggest(name, Date.now())}` };
     return this.#render(name, null, client, claims, generated);
@@ -116,19 +124,26 @@ export class BootFiles {
   }
 
   /** What is there now, or was a moment ago: a rack asks for the same few files all at once. */
-  #look(name: string): Promise<Place> {
+  #look(name: string): Place | Promise<Place> {
     const now = performance.now();
     const looked = this.#looked.get(name);
     if (looked && now - looked.at < LOOK_MS) return looked.place;
     if (this.#looked.size >= MAX_LOOKED) this.#looked.clear();
-    const place = this.#inside(name).then(async (file): Promise<Place> => {
-      const info = file === null ? null : await stat(file).catch(() => null);
-      if (file !== null && info?.isDirectory()) return { kind: "directory", file };
-      if (file !== null && info?.isFile()) return { kind: "file", template: this.#isTemplate(name), ...onDisk(file, info) };
-      return null;
+    const place = this.#onDisk(name);
+    const look = { at: now, place: place as Place | Promise<Place> };
+    this.#looked.set(name, look);
+    void place.then((is) => {
+      look.place = is;
     });
-    this.#looked.set(name, { at: now, place });
     return place;
+  }
+
+  async #onDisk(name: string): Promise<Place> {
+    const file = await this.#inside(name);
+    const info = file === null ? null : await stat(file).catch(() => null);
+    if (file !== null && info?.isDirectory()) return { kind: "directory", file };
+    if (file !== null && info?.isFile()) return { kind: "file", template: this.#isTemplate(name), ...onDisk(file, info) };
+    return null;
   }
 
   /** The real path, where it exists and lies under the root. */

@@ -73,13 +73,16 @@ export class Answerer {
         return (await this.#link.ask({ ask: "done", token, client })) === true
           ? exchange.text(200, "done\n")
           : exchange.text(404, "No installation of this token is under way.\n");
-      await this.#answerFound(serving, exchange, await serving.files.find(path.path, client, path.query ? readClaims(path.query) : {}));
+      // What is in memory is answered before anything else is done: each promise on the way costs as much as a header.
+      const found = serving.files.find(path.path, client, path.query ? readClaims(path.query) : {});
+      const more = this.#answerFound(serving, exchange, found instanceof Promise ? await found : found);
+      if (more) await more;
     } catch (error) {
       exchange.notReady(error as Error);
     }
   }
 
-  async #answerFound(serving: Serving, exchange: Exchange, found: Found): Promise<void> {
+  #answerFound(serving: Serving, exchange: Exchange, found: Found): void | Promise<void> {
     const { shown, client } = exchange;
     switch (found.kind) {
       case "missing":
@@ -94,28 +97,43 @@ export class Answerer {
         return exchange.text(200, found.body, { type: contentType(found.name) });
       case "directory":
         if (!serving.listing) return exchange.text(404, `Not found: ${shown}\n`, { why: "a directory, and http.listing is off" });
-        return exchange.text(200, await directoryPage(shown, found.file), { type: "text/html; charset=utf-8" });
+        return directoryPage(shown, found.file).then((page) => exchange.text(200, page, { type: "text/html; charset=utf-8" }));
       case "file":
         return this.#answerFile(serving, exchange, found, found.name);
     }
   }
 
-  async #answerFile(serving: Serving, exchange: Exchange, found: FileOnDisk, name: string): Promise<void> {
-    const { request, response, client, head } = exchange;
-    let whole: Awaited<ReturnType<FileCache["get"]>>;
-    let open: OpenFile | null = null;
+  #answerFile(serving: Serving, exchange: Exchange, found: FileOnDisk, name: string): void | Promise<void> {
+    const held = this.#cache.get(found);
+    if (held === null || held instanceof Promise) return this.#answerRead(serving, exchange, found, name, held);
+    this.#send(serving, exchange, name, held);
+  }
+
+  /** `reading` null: the file is too large to be held. */
+  async #answerRead(
+    serving: Serving,
+    exchange: Exchange,
+    { file }: FileOnDisk,
+    name: string,
+    reading: Promise<CachedFile> | null,
+  ): Promise<void> {
+    let read: CachedFile | OpenFile;
     try {
-      const held = this.#cache.get(found);
-      whole = held instanceof Promise ? await held : held;
-      open = whole ? null : await OpenFile.open(found.file);
+      read = await (reading ?? OpenFile.open(file));
     } catch (error) {
       if (error instanceof BeingWritten) throw error;
       return exchange.text(404, `Not readable: ${exchange.shown}\n`, { why: (error as Error).message });
     }
-    const about = whole ?? (open as OpenFile).about;
-    const etag = whole ? whole.etag : (open as OpenFile).etag;
-    const answer = answerFile({ name, size: about.size, modified: about.modified, etag }, request.method ?? "GET", request.headers);
-    exchange.size = answer.status < 300 ? about.size : answer.length;
+    this.#send(serving, exchange, name, read);
+  }
+
+  #send(serving: Serving, exchange: Exchange, name: string, file: CachedFile | OpenFile): void {
+    const { request, response, client, head } = exchange;
+    const open = file instanceof OpenFile ? file : null;
+    const whole = file instanceof OpenFile ? null : file;
+    const { size, modified } = file instanceof OpenFile ? file.about : file;
+    const answer = answerFile({ name, size, modified, etag: file.etag }, request.method ?? "GET", request.headers);
+    exchange.size = answer.status < 300 ? size : answer.length;
     response.writeHead(answer.status, answer.headers);
     const [only] = answer.parts;
     if (head || only === undefined) {

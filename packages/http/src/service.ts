@@ -25,10 +25,9 @@ const SOCKETS = 16;
 const TURNS_MS = 50;
 const CERTIFICATE_WATCH_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 15_000;
-/** Who takes none of its bytes for so long is gone. */
+/** Who takes none of its bytes for so long, or asks for nothing, is gone. */
 const DEAF_MS = 120_000;
 const HEADERS_CHECK_MS = 5_000;
-const IDLE_TIMEOUT_MS = 60_000;
 
 export async function startHttp(settings: HttpSettings, link: Link): Promise<Running<HttpSettings>> {
   const turns = new Turns();
@@ -149,7 +148,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: HEADERS_CHECK_MS,
-    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    keepAliveTimeout: 0, // DEAF_MS is for them too: a timer of their own would be set anew with each answer
     noDelay: true,
   };
   const server = certificate ? createTlsServer({ ...options, ...certificate }, handler) : createServer(options, handler);
