@@ -12,7 +12,8 @@ const FALLBACK_MS = 300_000;
 /** An installer that reaches its mirror looks it up once or twice. */
 const LOOKED_UP = 4;
 const LOOKED_UP_SECONDS = 30;
-const START_SECONDS = 180;
+/** Who was silent for longer no longer tries. */
+const TRIES_SECONDS = 180;
 
 const offered = ({ boot, stage, silent }: Case) => {
   const offer = stage?.name === "firmware" || stage?.name === "ipxe" ? newest(boot, "dhcpv6.answered") : null;
@@ -154,7 +155,7 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
   "mirror-unreachable": ({ boot, stage, silent }) => {
     if (stage?.name !== "installer" && stage?.name !== "answers") return null;
     const last = boot.entries.at(-1)?.event;
-    if (last?.type !== "dns.answered" || last.rcode !== "NOERROR" || last.from === "local" || silent > START_SECONDS) return null;
+    if (last?.type !== "dns.answered" || last.rcode !== "NOERROR" || last.from === "local" || silent > TRIES_SECONDS) return null;
     const same = boot.entries.filter(({ event }) => event.type === "dns.answered" && event.name === last.name && event.qtype === "AAAA");
     const since = (last.at - (same[0]?.event.at ?? last.at)) / 1000;
     return same.length >= LOOKED_UP && since >= LOOKED_UP_SECONDS
