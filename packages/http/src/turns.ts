@@ -18,16 +18,22 @@ export interface Turn {
 interface Waiting extends Turn {
   active: boolean;
   readonly since: number;
+  /** Since this phase began, or before. */
+  lasting: boolean;
+  /** Since the phase settled. */
+  bytes: number;
 }
 
 /** Downloads at full speed to begin with. */
-const FIRST_SLOTS = 8;
+const FIRST_SLOTS = 2;
 const MOST_SLOTS = 1024;
-type Phase = "measure" | "settle" | "try" | "hold";
-/** What a number of slots brings is compared with what twice as many bring; where that was no more they stay for a while. */
-const LASTS_MS: Readonly<Record<Phase, number>> = { measure: 500, settle: 250, try: 500, hold: 3_000 };
-/** Twice the slots stay where they bring so many times the bytes: the machines, not the link, were slow. */
-const WORTH = 1.3;
+type Phase = "measure" | "try" | "hold";
+/** The speed of a download is compared with its speed beside twice as many; where the link was full, fewer go again for a while. */
+const LASTS_MS: Readonly<Record<Phase, number>> = { measure: 750, try: 750, hold: 3_000 };
+/** First those that began fill the kernel's buffers, which are not the link. */
+const SETTLE_MS = 250;
+/** Beside twice as many each keeps so much of its speed where the machines, not the link, were slow: half of it, where the link was. */
+const WORTH = 0.7;
 /** A machine that began no large file for so long begins anew. */
 const FORGET_MS = 60_000;
 
@@ -35,8 +41,10 @@ const FORGET_MS = 60_000;
 class Line {
   readonly #turns: Waiting[] = [];
   #slots = FIRST_SLOTS;
+  /** Since the phase settled. */
   #bytes = 0;
-  #rate = 0;
+  #settled = 0;
+  #speed = 0;
   #phase: Phase = "measure";
   #phaseSince = 0;
 
@@ -44,17 +52,19 @@ class Line {
     return this.#turns.length === 0;
   }
 
-  get slots(): number {
-    return this.#slots;
-  }
-
   enter(since: number, now: number): Turn {
-    if (this.idle) this.#begin(now);
+    if (this.idle) {
+      this.#slots = FIRST_SLOTS;
+      this.#begin("measure", now);
+    }
     const turn: Waiting = {
       since,
       active: false,
+      lasting: false,
+      bytes: 0,
       wake: () => {},
       count: (bytes) => {
+        turn.bytes += bytes;
         this.#bytes += bytes;
       },
       end: () => this.#leave(turn),
@@ -64,56 +74,74 @@ class Line {
     this.#turns.splice(at, 0, turn);
     turn.active = at < this.#slots;
     const last = this.#turns[this.#slots];
-    if (last) last.active = false;
+    if (last) pause(last);
     return turn;
   }
 
-  /** Tries twice the slots where some wait, and keeps them where that brings more. */
+  /** Tries twice the slots where some wait, and keeps them where each goes on as fast. */
   tick(now: number): void {
     const past = now - this.#phaseSince;
-    if (this.#turns.length <= this.#slots && this.#phase !== "try") this.#enterPhase("measure", now);
-    else if (past >= LASTS_MS[this.#phase]) this.#passOn(this.#bytes / past, now);
+    if (this.#turns.length <= this.#slots && this.#phase !== "try") this.#begin("measure", now);
+    else if (this.#settled === 0) {
+      if (past >= SETTLE_MS) this.#settle(now);
+    } else if (past >= LASTS_MS[this.#phase]) this.#passOn(this.#speedOfOne(now), now);
   }
 
-  /** `rate`: bytes in a millisecond of the phase that is over. */
-  #passOn(rate: number, now: number): void {
+  /** `speed`: of one download in the phase that is over. */
+  #passOn(speed: number, now: number): void {
     switch (this.#phase) {
       case "measure":
-        if (this.#slots === MOST_SLOTS) return;
-        this.#rate = rate;
-        this.#give(this.#slots * 2);
-        this.#enterPhase("settle", now);
+        this.#try(speed, now);
         break;
-      case "settle":
-        this.#enterPhase("try", now);
+      case "try":
+        if (speed > this.#speed * WORTH) {
+          if (this.#turns.length > this.#slots) this.#try(speed, now);
+          else this.#begin("measure", now);
+        } else {
+          this.#give(this.#slots / 2);
+          this.#begin("hold", now);
+        }
         break;
-      case "try": {
-        const worth = rate > this.#rate * WORTH;
-        if (!worth) this.#give(this.#slots / 2);
-        this.#enterPhase(worth ? "measure" : "hold", now);
-        break;
-      }
       case "hold":
-        this.#enterPhase("measure", now);
+        this.#begin("measure", now);
     }
   }
 
-  #begin(now: number): void {
-    this.#slots = FIRST_SLOTS;
-    this.#enterPhase("measure", now);
+  #try(speed: number, now: number): void {
+    if (this.#slots === MOST_SLOTS) {
+      this.#begin("hold", now);
+      return;
+    }
+    this.#speed = speed;
+    this.#begin("try", now);
+    this.#give(this.#slots * 2);
   }
 
-  #enterPhase(phase: Phase, now: number): void {
+  /** Bytes in a millisecond: of those that lasted through the phase, or where all were done sooner, of what each slot let out. */
+  #speedOfOne(now: number): number {
+    const lasting = this.#turns.filter((turn) => turn.lasting);
+    const each = lasting.length > 0 ? lasting.reduce((sum, turn) => sum + turn.bytes, 0) / lasting.length : this.#bytes / this.#slots;
+    return each / (now - this.#settled);
+  }
+
+  #settle(now: number): void {
+    this.#settled = now;
+    this.#bytes = 0;
+    for (const turn of this.#turns) turn.bytes = 0;
+  }
+
+  #begin(phase: Phase, now: number): void {
     this.#phase = phase;
     this.#phaseSince = now;
-    this.#bytes = 0;
+    this.#settled = 0;
+    for (const turn of this.#turns) turn.lasting = turn.active;
   }
 
   #give(slots: number): void {
     this.#slots = Math.min(MOST_SLOTS, slots);
     this.#turns.forEach((turn, i) => {
       if (i < this.#slots) activate(turn);
-      else turn.active = false;
+      else pause(turn);
     });
   }
 
@@ -121,7 +149,7 @@ class Line {
     const at = this.#turns.indexOf(turn);
     if (at < 0) return;
     this.#turns.splice(at, 1);
-    turn.active = false;
+    pause(turn);
     const next = this.#turns[this.#slots - 1];
     if (next) activate(next);
   }
@@ -131,6 +159,11 @@ function activate(turn: Waiting): void {
   if (turn.active) return;
   turn.active = true;
   turn.wake();
+}
+
+function pause(turn: Waiting): void {
+  turn.active = false;
+  turn.lasting = false;
 }
 
 export class Turns {
