@@ -67,7 +67,7 @@ export class RunningAppliance {
 
   /** Resolves once each enabled service answers. Throws StartError with a plain message. */
   async start(): Promise<void> {
-    const started = Date.now();
+    const started = performance.now();
     const { emit } = this.bus;
     if (this.registry.setAside !== null)
       emit({
@@ -85,7 +85,11 @@ export class RunningAppliance {
         throw new StartError(`${service.name}: ${(error as Error).message}`);
       }
     }
-    emit({ type: "appliance.ready", services: this.#services.map((service) => service.name), seconds: (Date.now() - started) / 1000 });
+    emit({
+      type: "appliance.ready",
+      services: this.#services.map((service) => service.name),
+      seconds: (performance.now() - started) / 1000,
+    });
     this.#watch = setInterval(() => this.#followHost(), HOST_WATCH_MS);
     this.#unwatchNames = this.registry.watchNames((changed) => {
       for (const { name, tell } of this.#services) if (name === "dns") tell?.(changed);
@@ -131,7 +135,7 @@ export class RunningAppliance {
       const { networks, waiting } = resolveNetworks(this.#appliance, readHost());
       if (waiting.length === 0) return networks;
       const why = waiting.join("; ");
-      if (Date.now() - started > FIRST_WAIT_MS) throw new StartError(`${why} (waited ${FIRST_WAIT_MS / 1000} s)`);
+      if (performance.now() - started > FIRST_WAIT_MS) throw new StartError(`${why} (waited ${FIRST_WAIT_MS / 1000} s)`);
       if (why !== told) this.bus.emit({ type: "appliance.waiting", why });
       told = why;
       await new Promise((resolve) => setTimeout(resolve, HOST_POLL_MS));

@@ -81,13 +81,13 @@ export class SupervisedWorker<Settings> {
     const { name, program, emit } = this.#service;
     const worker = new Worker(program, { workerData: this.#service.settings(), name });
     this.#worker = worker;
-    this.#lastPong = Date.now();
+    this.#lastPong = performance.now(); // the wall clock steps when time is set
     this.#ready = false;
     this.#news = [];
     let why = "its thread ended";
     return new Promise((resolve, reject) => {
       const watch = setInterval(() => {
-        if (Date.now() - this.#lastPong > PING_DEADLINE_MS) {
+        if (performance.now() - this.#lastPong > PING_DEADLINE_MS) {
           why = `it did not answer for ${PING_DEADLINE_MS / 1000} s`;
           void worker.terminate();
         } else this.#say({ say: "ping", id: ++this.#lastId });
@@ -113,7 +113,7 @@ export class SupervisedWorker<Settings> {
             void this.#answer(message.id, message.question);
             break;
           case "pong":
-            this.#lastPong = Date.now();
+            this.#lastPong = performance.now();
             break;
           case "reloaded":
             this.#reloads.get(message.id)?.(message.error);
