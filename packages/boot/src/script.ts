@@ -20,11 +20,12 @@ export interface BootState {
 }
 
 /** What the event of a rendered file tells of it. */
-export const renderedFor = ({ machine, network, profileName, profile, installed, why }: BootState) => ({
+export const renderedFor = ({ machine, network, profileName, profile, installed, stopped, why }: BootState) => ({
   profile: profileName,
   profileKind: installed ? ("disk" as const) : profile.kind,
   why,
   network,
+  ...(stopped === null ? {} : { stopped }),
   ...(machine === null ? {} : { machine }),
 });
 

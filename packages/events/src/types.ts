@@ -139,6 +139,8 @@ export type EventBody =
       readonly path: string;
       readonly profile: string;
       readonly profileKind: "kernel" | "script" | "disk" | "wait";
+      /** Why it is stopped for now in place of booting its profile. */
+      readonly stopped?: string;
       readonly why: string;
     } & Asker)
   /** A verdict on where its boot stands still; and the end of it. */

@@ -83,6 +83,12 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     };
   },
   "boot-loop": (is) => {
+    const stopped = is.stage?.name === "script" ? newest(is.boot, "machine.rendered")?.event.stopped : undefined;
+    if (stopped !== undefined)
+      return {
+        text: `its script stops it: ${stopped}.`,
+        mend: "Look at its screen at that stage: it resets there. It goes on in a few minutes, or at once by `netboot6 machine NAME boot-again`.",
+      };
     const boots = loopOf(is.boots, is.boot.heardAt);
     if (is.stage === null || boots.length < LOOP_BOOTS) return null;
     return {

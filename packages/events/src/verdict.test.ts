@@ -293,6 +293,14 @@ test("verdict slower-than-its-peers: silent four times as long as others take th
   assert.equal(timelines.verdict("late", now + 40_000)?.rule, "slower-than-its-peers");
 });
 
+test("a machine that its script stops, as it boots again and again, is told so", () => {
+  const stopped = { ...rendered("/boot.ipxe"), stopped: "it began 3 boots within 5 minutes and came no further than initrd" } as EventBody;
+  const said = verdict([...IPXE, stopped, got("/boot.ipxe")], 40);
+  assert.match(`${said?.text} ${said?.mend}`, /^its script stops it: it began 3 boots .* initrd\. .*boot-again/);
+  assert.equal(said?.rule, "boot-loop");
+  assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
+});
+
 test("a rival router that withdrew or fell silent is not blamed", () => {
   const fault = FAULTS["rival-router"];
   assert.ok(fault);
