@@ -2,7 +2,7 @@
 import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
 import { isScript, type StageName } from "./stages.ts";
-import type { BootRecord } from "./timeline.ts";
+import type { BootRecord, StageRecord } from "./timeline.ts";
 import type { BootEvent } from "./types.ts";
 import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 
@@ -16,14 +16,18 @@ const downloadOf = ({ stage }: Case): Download | null =>
   stage !== null && (stage.last.type === "http.finished" || stage.last.type === "tftp.finished") ? stage.last : null;
 
 const isMissing = ({ why }: Download): boolean => why?.startsWith("no such file") ?? false;
-const isForbidden = (event: Download): boolean => event.type === "http.finished" && event.status === 403;
+const isForbidden = (event: Download): boolean =>
+  event.type === "http.finished" ? event.status === 403 : event.status === "refused" && /http\.allow/.test(event.why ?? "");
+/** By us: a TFTP transfer also fails where the client ends it, as UEFI does that only asks for the size. */
+const isRefused = (event: Download, { failed }: StageRecord): boolean =>
+  failed && (event.type === "http.finished" || event.status === "refused");
 
 const WHO: Readonly<Partial<Record<StageName, string>>> = { program: "firmware", installer: "the installer", answers: "the installer" };
 
 /** What the stage asked for and was refused. */
 function refused(is: Case, ...stages: readonly StageName[]): Download | null {
   const event = downloadOf(is);
-  return event && is.stage?.failed && stages.includes(is.stage.name) ? event : null;
+  return event && is.stage && isRefused(event, is.stage) && stages.includes(is.stage.name) ? event : null;
 }
 
 const times = (count: number): string => (count > 1 ? ` ${count} times` : "");
@@ -106,10 +110,10 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
   },
   "download-broken-off": (is) => {
     const event = downloadOf(is);
-    if (!event || is.stage === null || event.sent >= event.size || is.stage.failed || is.silent < STALLED_SECONDS) return null;
+    if (!event || is.stage === null || event.sent >= event.size || isRefused(event, is.stage) || is.silent < STALLED_SECONDS) return null;
     return {
       text: `${pathOf(is)} was broken off at ${formatBytes(event.sent)} of ${formatBytes(event.size)}, and not asked for again.`,
-      mend: "The machine closed the connection: look at its screen (memory, reset).",
+      mend: "The machine closed the connection, or answered no more: look at its screen (memory, reset).",
     };
   },
 };

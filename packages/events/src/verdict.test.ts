@@ -293,6 +293,28 @@ test("verdict slower-than-its-peers: silent four times as long as others take th
   assert.equal(timelines.verdict("late", now + 40_000)?.rule, "slower-than-its-peers");
 });
 
+/** As firmware fetches its boot program by TFTP, when the client ends that or is not allowed to begin. */
+const tftp = (status: "refused" | "aborted" | "timeout", why: string): EventBody => ({
+  type: "tftp.finished",
+  id: 1,
+  path: "/ipxe/x86_64/ipxe.efi",
+  status,
+  sent: 0,
+  size: 5,
+  seconds: 0,
+  why,
+  ...who,
+});
+
+test("a TFTP transfer that the client ends is broken off, not refused; one that it may not begin is not allowed", () => {
+  const aborted = [...FIRMWARE, tftp("aborted", "User aborted the transfer")];
+  assert.equal(verdict(aborted, 2), null);
+  assert.equal(verdict(aborted, 20)?.rule, "download-broken-off");
+  assert.equal(verdict([...FIRMWARE, tftp("timeout", "no answer after 6 repetitions")], 20)?.rule, "download-broken-off");
+  assert.equal(verdict([...FIRMWARE, tftp("refused", "EIO: i/o error")], 0)?.rule, "file-unreadable");
+  assert.equal(verdict([...FIRMWARE, tftp("refused", "http.allow does not name this address")], 0)?.rule, "not-allowed");
+});
+
 test("a machine that its script stops, as it boots again and again, is told so", () => {
   const stopped = { ...rendered("/boot.ipxe"), stopped: "it began 3 boots within 5 minutes and came no further than initrd" } as EventBody;
   const said = verdict([...IPXE, stopped, got("/boot.ipxe")], 40);

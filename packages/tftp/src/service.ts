@@ -66,7 +66,12 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       const transfer = new Transfer(source, negotiate(packet.options, source.size, mtu - IPV6_UDP_TFTP_HEADERS));
       const { size } = source;
       link.emit({ type: "tftp.started", id, path, size, client });
-      const progress = setInterval(() => link.emit({ type: "tftp.progress", id, path, sent: transfer.sent, size, client }), PROGRESS_MS);
+      let told = 0;
+      const progress = setInterval(() => {
+        if (transfer.sent === told) return;
+        told = transfer.sent;
+        link.emit({ type: "tftp.progress", id, path, sent: told, size, client });
+      }, PROGRESS_MS);
       await drive(transfer, socket, from);
       clearInterval(progress);
       const { end } = transfer;
