@@ -23,13 +23,6 @@ const offered = ({ boot, stage, silent }: Case) => {
 const reason = (why: readonly string[], pattern: RegExp): string | undefined => why.find((text) => pattern.test(text));
 
 export const LINK_RULES: Readonly<Record<string, Rule>> = {
-  "no-router": ({ world, network, stage, silent }) =>
-    (stage?.name === "firmware" || stage?.name === "program") && silent >= OFFER_SECONDS && !world.hasRouter(network)
-      ? {
-          text: `no router advertises on network ${network}: a machine forms no address there, and UEFI HTTP boot waits 10 s for one.`,
-          mend: "Let the appliance advertise (delete `advertise: false`), or turn the router's advertisements on.",
-        }
-      : null,
   "rival-router": ({ world, network, stage, silent }) => {
     if (stage?.name !== "program" || silent < FETCH_SECONDS) return null;
     const rival = world.routers(network).find(({ managed, other }) => !managed && !other);
@@ -117,6 +110,17 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
           mend: "Give each board a UUID of its own in its firmware's setup, and name both machines by their MACs.",
         };
   },
+  "no-router": ({ boot, world, network, stage, silent }) =>
+    (stage?.name === "firmware" || stage?.name === "program") &&
+    silent >= OFFER_SECONDS &&
+    !world.hasRouter(network) &&
+    // We do not hear what is advertised behind a relay.
+    newest(boot, "dhcpv6.answered")?.event.relay === undefined
+      ? {
+          text: `no router is heard on network ${network}: a machine forms no address there, and UEFI HTTP boot waits 10 s for one.`,
+          mend: "Let the appliance advertise (delete `advertise: false`), or turn the router's advertisements on; with `advertise: observe` the appliance hears them.",
+        }
+      : null,
   "program-not-asked-for": ({ boot, stage, silent }) => {
     const last = stage?.name === "firmware" && stage.endedAt !== null && silent >= FETCH_SECONDS ? newest(boot, "dhcpv6.answered") : null;
     return last?.event.bootfileUrl

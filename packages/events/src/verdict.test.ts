@@ -139,7 +139,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "no-router": {
     events: FIRMWARE.slice(1),
     silent: 12,
-    says: /no router advertises on network provisioning: .* 10 s/,
+    says: /no router is heard on network provisioning: .* 10 s/,
   },
   "rival-router": {
     events: [
@@ -321,6 +321,11 @@ test("a machine that its script stops, as it boots again and again, is told so",
   assert.match(`${said?.text} ${said?.mend}`, /^its script stops it: it began 3 boots .* initrd\. .*boot-again/);
   assert.equal(said?.rule, "boot-loop");
   assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
+});
+
+test("a router behind a relay is not missed, as its advertisements are not heard", () => {
+  const relayed = FIRMWARE.slice(1).map((event) => ({ ...event, relay: "2001:db8:0:2::fe" }) as EventBody);
+  assert.equal(verdict(relayed, 12), null);
 });
 
 test("a rival router that withdrew or fell silent is not blamed", () => {
