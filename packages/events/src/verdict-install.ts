@@ -1,5 +1,6 @@
 /** Verdicts on a machine that has what it asked for and went silent, and on what its profile makes of it. */
 import type { StageName } from "./stages.ts";
+import type { BootEvent } from "./types.ts";
 import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 
 /** iPXE waits 15 s for DHCPv4 before it gives up (docs/clients.md), and starts within a few seconds. */
@@ -68,9 +69,11 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
       : null;
   },
   "lease-expired": ({ boot, stage, silent }) => {
-    const last = silent >= LEAST_SECONDS ? newest(boot, "dhcpv6.answered", ({ valid }) => valid !== undefined) : null;
-    if (!last || stage === null || stage.name === "firmware") return null;
-    const over = (boot.heardAt - last.event.at) / 1000 + silent - (last.event.valid ?? 0);
+    // Firmware releases its lease before it runs the boot program, and what that runs may form its own address.
+    const leases = ({ valid, message }: Extract<BootEvent, { type: "dhcpv6.answered" }>) => valid !== undefined || message === "Release";
+    const last = silent >= LEAST_SECONDS ? newest(boot, "dhcpv6.answered", leases) : null;
+    if (last?.event.valid === undefined || stage === null || stage.name === "firmware") return null;
+    const over = (boot.heardAt - last.event.at) / 1000 + silent - last.event.valid;
     return over > 0
       ? {
           text: `its lease of ${last.event.addresses.join(", ")} ended ${seconds(over)} ago, and it did not ask again.`,

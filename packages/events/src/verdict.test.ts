@@ -328,6 +328,12 @@ test("a router behind a relay is not missed, as its advertisements are not heard
   assert.equal(verdict(relayed, 12), null);
 });
 
+test("a lease that was released does not end, whatever its machine does then", () => {
+  const leased = [...FIRMWARE.slice(0, 2), dhcp("Request", "Reply", "firmware-http", { valid: 60 })];
+  const released = [...leased, dhcp("Release", "Reply", "system", { addresses: [] }), ...INITRD.slice(FIRMWARE.length)];
+  assert.equal(verdict(released, 100), null);
+});
+
 test("a rival router that withdrew or fell silent is not blamed", () => {
   const fault = FAULTS["rival-router"];
   assert.ok(fault);
