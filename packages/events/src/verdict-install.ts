@@ -97,7 +97,9 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
       (stage?.name === "installer" || stage?.name === "answers") && silent >= CLOCK_SECONDS
         ? newest(boot, "dhcpv6.answered", ({ clientKind, duid }) => clientKind === "system" && duid.startsWith(DUID_LLT))
         : null;
-    if (!last || last.event.at < (stage?.startedAt ?? 0)) return null;
+    // An installed system shows its DUID too, as old as its disk: before this boot's installer was up.
+    const installer = boot.stages.find(({ name }) => name === "installer");
+    if (!last || !installer || last.event.at < installer.startedAt) return null;
     const clock = (Number.parseInt(last.event.duid.slice(8, 16), 16) + EPOCH_2000_S) * 1000;
     return Math.abs(clock - last.event.at) > DAY_MS
       ? {

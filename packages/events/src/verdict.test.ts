@@ -334,6 +334,12 @@ test("a lease that was released does not end, whatever its machine does then", (
   assert.equal(verdict(released, 100), null);
 });
 
+test("an installer's clock is as wrong once it has its answers; an installed system's DUID is as old as its disk", () => {
+  const system = dhcp("Information-request", "Reply", "system", { duid: "000100010000000152540000000b" });
+  assert.equal(verdict([...INITRD, system, ...ANSWERS.slice(INSTALLER.length)], 70)?.rule, "clock-wrong");
+  assert.equal(verdict([system, ...ANSWERS], 70), null);
+});
+
 test("a rival router that withdrew or fell silent is not blamed", () => {
   const fault = FAULTS["rival-router"];
   assert.ok(fault);
