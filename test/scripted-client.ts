@@ -1,6 +1,6 @@
 /**
  * A DHCPv6 client that says what it is told to, faults included: `scripted-client.ts KIND DUID STEP...`, in a namespace whose eth0 is
- * its card. KIND: firmware-http, firmware-pxe. STEP: solicit, request, request-elsewhere (of another server), decline.
+ * its card. KIND: firmware-http, firmware-pxe, ipxe. STEP: solicit, request, request-elsewhere (of another server), decline.
  */
 import { createSocket } from "node:dgram";
 import { networkInterfaces } from "node:os";
@@ -9,6 +9,7 @@ import {
   type ClientServerMessage,
   decodeMessage,
   encodeMessage,
+  encodeTexts,
   encodeU16List,
   encodeVendorClass,
   findOption,
@@ -19,12 +20,13 @@ import {
 } from "@netboot6/codec";
 
 const [kind, duid = "", ...steps] = process.argv.slice(2);
-const [arch, speaks] = kind === "firmware-pxe" ? [7, "PXEClient:Arch:00007:UNDI:003000"] : [16, "HTTPClient:Arch:00016:UNDI:003000"];
+const [arch, speaks] = kind === "firmware-http" ? [16, "HTTPClient:Arch:00016:UNDI:003000"] : [7, "PXEClient:Arch:00007:UNDI:003000"];
 const identity: readonly Option[] = [
   { code: OptionCode.clientId, data: Buffer.from(duid, "hex") },
   { code: OptionCode.optionRequest, data: encodeU16List([OptionCode.bootfileUrl, OptionCode.dnsServers]) },
   { code: OptionCode.clientArchitecture, data: encodeU16List([arch]) },
   { code: OptionCode.vendorClass, data: encodeVendorClass({ enterprise: 343, classes: [speaks] }) },
+  ...(kind === "ipxe" ? [{ code: OptionCode.userClass, data: encodeTexts(["iPXE"]) }] : []),
 ];
 const asked: Option = { code: OptionCode.iaNa, data: Buffer.concat([Buffer.from([0, 0, 0, 7]), Buffer.alloc(8)]) };
 const elsewhere: Option = { code: OptionCode.serverId, data: Buffer.from("00030001020000000099", "hex") };

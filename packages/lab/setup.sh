@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 base="python3 make g++" # npm compiles raw-socket
 demo="$base iproute2 ethtool util-linux qemu-system-x86 ovmf curl"
 # dhcpcd-base, not dhcpcd5: the latter would start to configure this machine's own interfaces.
-tests="$demo tcpdump ndisc6 bind9-dnsutils knot-dnsutils dnsperf unbound openssl dosfstools mtools grub-common libarchive-tools radvd radvdump isc-dhcp-client isc-dhcp-relay dhcpcd-base systemd gcc strace chromium"
+tests="$demo tcpdump ndisc6 bind9-dnsutils knot-dnsutils dnsperf unbound openssl dosfstools mtools grub-common libarchive-tools radvd radvdump isc-dhcp-client isc-dhcp-relay dhcpcd-base systemd gcc strace libfaketime chromium"
 bench="$tests kea-dhcp6-server dnsmasq-base nginx-light apache2"
 
 only_tell=

@@ -1,4 +1,5 @@
 export * from "./appliance.ts";
+export * from "./clock.ts";
 export * from "./disk.ts";
 export * from "./machine.ts";
 export * from "./namespace.ts";

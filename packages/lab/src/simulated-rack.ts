@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type MachineSpec, simulatorProgram } from "@netboot6/simulator";
-import type { ProvisioningVlan } from "./vlan.ts";
+import type { Client, ProvisioningVlan } from "./vlan.ts";
 
 /** What the simulator tells of its machines. */
 export interface SimulatedStep {
@@ -22,6 +22,8 @@ export interface RackOptions {
   /** Seconds over which they are switched on. */
   readonly spread?: number;
   readonly onStep?: (step: SimulatedStep) => void;
+  /** Put before the simulator's command. */
+  readonly before?: readonly string[];
 }
 
 let racks = 0;
@@ -32,9 +34,11 @@ export class SimulatedRack {
   readonly exit: Promise<number | null>;
   errors = "";
   readonly #simulator: ChildProcess;
+  readonly #client: Client;
 
-  constructor(vlan: ProvisioningVlan, { machines, pace = 0, spread = 0, onStep }: RackOptions) {
+  constructor(vlan: ProvisioningVlan, { machines, pace = 0, spread = 0, onStep, before = [] }: RackOptions) {
     const client = vlan.client(`rack${++racks}`);
+    this.#client = client;
     // The machines configure themselves; the kernel's own answers to advertisements would add addresses that are nobody's.
     client.namespace.sysctl({
       "ipv6/conf/default/accept_ra": 0,
@@ -44,7 +48,7 @@ export class SimulatedRack {
       "ipv6/conf/default/addr_gen_mode": 1,
     });
     client.up();
-    const argv = [process.execPath, "--disable-warning=ExperimentalWarning", fileURLToPath(simulatorProgram)];
+    const argv = [...before, process.execPath, "--disable-warning=ExperimentalWarning", fileURLToPath(simulatorProgram)];
     const simulator: ChildProcess = client.namespace.spawn(
       [...argv, "--interface", "eth0", "--pace", String(pace), "--spread", String(spread)],
       { stdio: ["pipe", "pipe", "pipe"] },
@@ -67,6 +71,8 @@ export class SimulatedRack {
   async stop(): Promise<void> {
     this.#simulator.kill();
     await this.exit;
+    // Their addresses outlive the simulator: the kernel would go on answering for them.
+    this.#client.namespace.ip(`link set ${this.#client.interface} down`);
   }
 
   /** Why machines failed, by machine. */
