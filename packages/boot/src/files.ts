@@ -28,10 +28,14 @@ export type Found =
   /** A template is wrong: the text says where. `script`: one that prints it, for iPXE or GRUB to run. */
   | { readonly kind: "broken"; readonly why: string; readonly body: Buffer; readonly script: boolean };
 
-type Place =
-  | { readonly kind: "directory"; readonly file: string }
-  | ({ readonly kind: "file"; readonly template: boolean } & FileOnDisk)
-  | null;
+type Place = Extract<Found, { kind: "directory" }> | (Extract<Found, { kind: "file" }> & { readonly template: boolean }) | null;
+
+/** What a path leads to. */
+interface Look {
+  readonly at: number;
+  readonly name: string;
+  place: Place | Promise<Place>;
+}
 
 /** For so long what was seen on disk is taken as it was. */
 const LOOK_MS = 100;
@@ -46,7 +50,7 @@ export class BootFiles {
   readonly #settings: FilesSettings;
   readonly #ask: Link["ask"];
   readonly #meant: MeantFiles;
-  readonly #looked = new Map<string, { readonly at: number; place: Place | Promise<Place> }>();
+  readonly #looked = new Map<string, Look>();
 
   constructor(settings: FilesSettings, ask: Link["ask"]) {
     this.#settings = settings;
@@ -56,16 +60,15 @@ export class BootFiles {
 
   /** `path` is decoded, and begins with a slash or not. No promise for a file that was looked at a moment ago. */
   find(path: string, client: Address, claims: Claims = {}): Found | Promise<Found> {
-    const name = safeName(path);
-    if (name === null) return { kind: "missing", why: "not a path under boot-assets" };
-    const here = this.#look(name);
-    return here instanceof Promise ? here.then((place) => this.#at(place, name, client, claims)) : this.#at(here, name, client, claims);
+    const look = this.#look(path);
+    if (look === null) return { kind: "missing", why: "not a path under boot-assets" };
+    const { name, place } = look;
+    return place instanceof Promise ? place.then((is) => this.#at(is, name, client, claims)) : this.#at(place, name, client, claims);
   }
 
   #at(here: Place, name: string, client: Address, claims: Claims): Found | Promise<Found> {
-    if (here?.kind === "directory") return { ...here, name };
-    if (here) return here.template ? this.#render(name, here.file, client, claims, null) : { ...here, name };
-    return this.#made(name, client, claims);
+    if (here === null) return this.#made(name, client, claims);
+    return here.kind === "file" && here.template ? this.#render(name, here.file, client, claims, null) : here;
   }
 
   async #made(name: string, client: Address, claims: Claims): Promise<Found> {
@@ -124,25 +127,27 @@ export class BootFiles {
   }
 
   /** What is there now, or was a moment ago: a rack asks for the same few files all at once. */
-  #look(name: string): Place | Promise<Place> {
+  #look(path: string): Look | null {
     const now = performance.now();
-    const looked = this.#looked.get(name);
-    if (looked && now - looked.at < LOOK_MS) return looked.place;
+    const looked = this.#looked.get(path);
+    if (looked && now - looked.at < LOOK_MS) return looked;
+    const name = safeName(path);
+    if (name === null) return null;
     if (this.#looked.size >= MAX_LOOKED) this.#looked.clear();
     const place = this.#onDisk(name);
-    const look = { at: now, place: place as Place | Promise<Place> };
-    this.#looked.set(name, look);
+    const look: Look = { at: now, name, place };
+    this.#looked.set(path, look);
     void place.then((is) => {
       look.place = is;
     });
-    return place;
+    return look;
   }
 
   async #onDisk(name: string): Promise<Place> {
     const file = await this.#inside(name);
     const info = file === null ? null : await stat(file).catch(() => null);
-    if (file !== null && info?.isDirectory()) return { kind: "directory", file };
-    if (file !== null && info?.isFile()) return { kind: "file", template: this.#isTemplate(name), ...onDisk(file, info) };
+    if (file !== null && info?.isDirectory()) return { kind: "directory", name, file };
+    if (file !== null && info?.isFile()) return { kind: "file", name, template: this.#isTemplate(name), ...onDisk(file, info) };
     return null;
   }
 

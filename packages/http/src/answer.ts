@@ -34,8 +34,6 @@ export interface Serving {
 const SMALL_BYTES = 4 * 1024 * 1024;
 /** What goes out in one write. */
 const ONE_WRITE_BYTES = 256 * 1024;
-/** Node writes a head and a string as one, which takes half as long as head and bytes. */
-const ONE_STRING_BYTES = 8 * 1024;
 const PROGRESS_MS = 1000;
 /** Who waits for its turn gets so little that it is told less often. */
 const PROGRESS_SHARE = 1 / 100;
@@ -142,9 +140,8 @@ export class Answerer {
       return;
     }
     if (whole && answer.parts.length === 1 && answer.length <= ONE_WRITE_BYTES) {
-      const body = Buffer.isBuffer(only) ? only : whole.body.subarray(only.start, only.end + 1);
-      if (body.length <= ONE_STRING_BYTES) response.end(body.toString("latin1"), "latin1");
-      else response.end(body);
+      if (whole.text !== null && answer.status === 200) response.end(whole.text, "latin1");
+      else response.end(Buffer.isBuffer(only) ? only : whole.body.subarray(only.start, only.end + 1));
       exchange.sent = answer.length;
       return;
     }
@@ -192,7 +189,7 @@ class Exchange {
     this.shown = shown.startsWith(DONE) ? `${DONE}…` : shown;
     this.#id = id;
     this.#link = link;
-    response.once("close", () => this.#finished());
+    response.on("close", () => this.#finished());
   }
 
   text(status: number, body: string | Buffer, { type = TEXT, why, headers = {} }: TextOptions = {}): void {
