@@ -153,9 +153,9 @@ int main(int argc, char **argv) {
         }
       }
     if (t - checked > 100000) {
-      checked = t;
+      checked = now(); /* not t: some were sent since */
       for (int i = 0; i < outstanding; i++)
-        if (slots[i].state && t - slots[i].sent > RESEND_US) resent++, transmit(&slots[i]);
+        if (slots[i].state && checked - slots[i].sent > RESEND_US) resent++, transmit(&slots[i]);
     }
   }
   double took = (now() - begun) / 1e6;

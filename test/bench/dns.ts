@@ -4,7 +4,6 @@
  * load asks from 256 addresses, as a rack does: dnsperf would ask from one, and is itself slower than these servers.
  */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Namespace, ProvisioningVlan } from "@netboot6/lab";
 import {
@@ -17,6 +16,7 @@ import {
   residentMegabytes,
   type Server,
   start,
+  unbound,
 } from "./servers.ts";
 
 interface Load {
@@ -45,6 +45,13 @@ const OUTSTANDING = 200;
 const PACED = 10_000;
 const SLOTS = 10_000;
 
+const FORWARDING = `  outgoing-range: 4096
+  num-queries-per-thread: 4096
+`;
+const FORWARD = `forward-zone:
+  name: "."
+  forward-addr: ${UPSTREAM}
+`;
 const OURS = `networks:\n  - interface: prov0\ndns: { upstreams: ["${UPSTREAM}"] }\n`;
 
 export async function benchDns(args: readonly string[]): Promise<void> {
@@ -68,7 +75,7 @@ export async function benchDns(args: readonly string[]): Promise<void> {
   const { pid = 0 } = upstream.spawn(answering, { stdio: ["ignore", "ignore", "inherit"] });
   const questions = new Questions(vlan, load, pid);
 
-  const servers = [netboot6(vlan, OURS), unbound(vlan), dnsmasq(vlan)].filter(({ name }) => chosen.includes(name));
+  const servers = [netboot6(vlan, OURS), unbound(vlan, FORWARDING, FORWARD), dnsmasq(vlan)].filter(({ name }) => chosen.includes(name));
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   console.log(`${NAMES} names kept, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load and upstream on core 1`);
   for (let round = 0; round < rounds; round++)
@@ -186,41 +193,6 @@ function print(figures: ReadonlyMap<string, readonly Figures[]>): void {
         .padStart(11)}`,
     );
   }
-}
-
-function unbound(vlan: ProvisioningVlan): Server {
-  return {
-    name: "unbound",
-    async start() {
-      const dir = freshDir(vlan, "unbound");
-      const file = join(dir, "unbound.conf");
-      writeFileSync(
-        file,
-        `server:
-  interface: ${vlan.address}
-  do-ip4: no
-  verbosity: 0
-  num-threads: 1
-  outgoing-range: 4096
-  num-queries-per-thread: 4096
-  so-rcvbuf: 4m
-  module-config: "iterator"
-  access-control: 2001:db8:0:1::/64 allow
-  username: ""
-  chroot: ""
-  use-syslog: no
-  do-daemonize: no
-  pidfile: "${join(dir, "pid")}"
-forward-zone:
-  name: "."
-  forward-addr: ${UPSTREAM}
-remote-control:
-  control-enable: no
-`,
-      );
-      return start(vlan.server, ["unbound", "-d", "-c", file], null, join(dir, "log"));
-    },
-  };
 }
 
 function dnsmasq(vlan: ProvisioningVlan): Server {

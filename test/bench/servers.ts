@@ -61,6 +61,35 @@ export const netboot6 = (vlan: ProvisioningVlan, configuration: string, ready: R
   },
 });
 
+/** unbound for the VLAN, one thread, without validation. `options` are lines of its server clause; `clauses` follow it. */
+export const unbound = (vlan: ProvisioningVlan, options: string, clauses = ""): Server => ({
+  name: "unbound",
+  async start() {
+    const dir = freshDir(vlan, "unbound");
+    const file = join(dir, "unbound.conf");
+    writeFileSync(
+      file,
+      `server:
+  interface: ${vlan.address}
+  do-ip4: no
+  verbosity: 0
+  num-threads: 1
+  so-rcvbuf: 4m
+  module-config: "iterator"
+  access-control: ${vlan.prefix}/64 allow
+  username: ""
+  chroot: ""
+  use-syslog: no
+  do-daemonize: no
+  pidfile: "${join(dir, "pid")}"
+${options}${clauses}remote-control:
+  control-enable: no
+`,
+    );
+    return start(vlan.server, ["unbound", "-d", "-c", file], null, join(dir, "log"));
+  },
+});
+
 /** User and system time of the processes and those under them, all their threads. */
 export const cpuSeconds = (pids: readonly number[]): number =>
   all(pids).reduce((sum, pid) => {

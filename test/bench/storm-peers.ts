@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ProvisioningVlan } from "@netboot6/lab";
 import { nginx } from "./http-peers.ts";
-import { freshDir, type RunningServer, type Server, start } from "./servers.ts";
+import { freshDir, type RunningServer, type Server, start, unbound } from "./servers.ts";
 
 /** `program`, `script`: paths under `root`. */
 export interface BootTree {
@@ -17,7 +17,12 @@ export const daemons = (vlan: ProvisioningVlan, tree: BootTree): Server => ({
   async start() {
     const dir = freshDir(vlan, "daemons");
     const running: RunningServer[] = [];
-    running.push(await kea(vlan, dir, tree), await radvd(vlan, dir), await unbound(vlan, dir), await nginx(vlan, tree.root).start());
+    running.push(
+      await kea(vlan, dir, tree),
+      await radvd(vlan, dir),
+      await unbound(vlan, `  local-data: "boot.lab. AAAA ${vlan.address}"\n`).start(),
+      await nginx(vlan, tree.root).start(),
+    );
     return {
       pids: running.flatMap(({ pids }) => pids),
       stop: async () => {
@@ -71,29 +76,4 @@ function radvd(vlan: ProvisioningVlan, dir: string): Promise<RunningServer> {
 `,
   );
   return start(vlan.server, ["radvd", "-n", "-m", "stderr", "-C", file, "-p", join(dir, "radvd.pid")], null, join(dir, "radvd.log"));
-}
-
-function unbound(vlan: ProvisioningVlan, dir: string): Promise<RunningServer> {
-  const file = join(dir, "unbound.conf");
-  writeFileSync(
-    file,
-    `server:
-  interface: ${vlan.address}
-  do-ip4: no
-  verbosity: 0
-  num-threads: 1
-  so-rcvbuf: 4m
-  module-config: "iterator"
-  access-control: ${vlan.prefix}/64 allow
-  local-data: "boot.lab. AAAA ${vlan.address}"
-  username: ""
-  chroot: ""
-  use-syslog: no
-  do-daemonize: no
-  pidfile: "${join(dir, "unbound.pid")}"
-remote-control:
-  control-enable: no
-`,
-  );
-  return start(vlan.server, ["unbound", "-d", "-c", file], null, join(dir, "unbound.log"));
 }
