@@ -41,8 +41,9 @@ const disk: Profile = { kind: "disk", bootProgram: "grub" };
 
 test("a kernel profile: by HTTP where GRUB speaks it, else by what it came by; quoted words stay one word", () => {
   const lines = grubConfig(state(kernel)).split("\n");
-  assert.deepEqual(lines.slice(0, 9), [
+  assert.deepEqual(lines.slice(0, 10), [
     "echo 'netboot6: node-01, profile p'",
+    "netboot6_came=yes",
     'for root in http,2001:db8:0:1::1 "$root"; do',
     "  if linux '/debian-12/linux' 'auto=true' 'hostname=node-01' 'dyndbg=file a.c +p; file b.c' '---'; then",
     "    if initrd '/debian-12/initrd.gz' '(http,2001:db8::9)/more.gz'; then",
@@ -89,6 +90,14 @@ test("the disk: its loader is looked for; a machine that waits asks again, one l
   );
   assert.match(grubConfig(state({ kind: "wait", poll: 45, bootProgram: "grub" })), /sleep 45\nif \[ "\$netboot6" != again \]; then/);
   assert.doesNotMatch(grubConfig(state(kernel, { installed: true })), /linux/);
+});
+
+test("where nothing came, it waits before it asks again, and starts anew where it speaks by the firmware's HTTP", () => {
+  for (const text of [grubConfig(state({ kind: "wait", poll: 45, bootProgram: "grub" })), grubError("wrong")])
+    assert.match(
+      text,
+      /\nnetboot6_came=yes\n[\s\S]*netboot6_came=no\n +source .*\n +if \[ "\$netboot6_came" = no \]; then\n +sleep 10\n +if .* = efi \]; then reboot; fi\n/,
+    );
 });
 
 test("where signed GRUBs look for it", () => {

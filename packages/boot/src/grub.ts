@@ -26,7 +26,7 @@ export const grubConfig = (state: BootState): string => lines([...grubCommands(s
 export function grubCommands(state: BootState): string[] {
   const { values, profileName, profile, installed, stopped } = state;
   const name = values.machine.name === "" ? "a machine nobody knows" : values.machine.name;
-  const head = [say(`${name}, profile ${profileName}${installed ? ", installed" : ""}`)];
+  const head = [say(`${name}, profile ${profileName}${installed ? ", installed" : ""}`), came];
   if (stopped !== null)
     return [
       ...head,
@@ -89,18 +89,29 @@ function diskCommands(): string[] {
   return ["for disk in (hd*); do", ...cpus, "done", say("no loader was found on its disks"), `sleep ${RETRY_SECONDS}`];
 }
 
-/** Asks for its configuration again and again, one level deep: what is loaded so comes through to the loop that loaded it. */
+const came = "netboot6_came=yes";
+
+/**
+ * Asks for its configuration again and again, one level deep: what is loaded so comes through to the loop that loaded it. `source`
+ * does not tell when nothing came. GRUB 2.12 that speaks by the firmware's HTTP gets nothing more by it once an answer was late:
+ * it starts anew.
+ */
 const again = [
   'if [ "$netboot6" != again ]; then',
   "  netboot6=again",
   "  while true; do",
-  '    if source "$prefix/grub.cfg"; then true; else sleep 10; fi',
+  "    netboot6_came=no",
+  '    source "$prefix/grub.cfg"',
+  '    if [ "$netboot6_came" = no ]; then',
+  "      sleep 10",
+  '      if [ "$grub_netfs_type" = efi ]; then reboot; fi',
+  "    fi",
   "  done",
   "fi",
 ];
 
 /** A configuration that says what is wrong, for GRUB to print; it then asks again. */
-export const grubError = (what: string): string => lines([say(what), `sleep ${RETRY_SECONDS}`, ...again]);
+export const grubError = (what: string): string => lines([say(what), `sleep ${RETRY_SECONDS}`, came, ...again]);
 
 const lines = (all: readonly string[]): string => `${all.join("\n")}\n`;
 const say = (text: string): string => `echo ${quote(`netboot6: ${text.replace(/[^\x20-\x7e]/g, " ").replaceAll("'", "`")}`)}`;
