@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 
 export interface FileOnDisk {
@@ -26,7 +27,9 @@ const CHUNK_BYTES = 2 * 1024 * 1024;
 /** One larger than this is read piece by piece whatever memory there is. */
 const LARGEST_BYTES = 2 ** 31;
 const SMALL_BYTES = 8 * 1024;
-const ATTEMPTS = 3;
+/** So long one that is being written is waited for: firmware and GRUB give up where they are told 503, or where no head comes for 5 s. */
+const BEING_WRITTEN_MS = 3_000;
+const LOOK_AGAIN_MS = 250;
 
 export const onDisk = (file: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats): FileOnDisk => ({
   file,
@@ -61,7 +64,7 @@ export class FileCache {
   }
 
   async #load(file: string): Promise<CachedFile> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (const until = performance.now() + BEING_WRITTEN_MS; performance.now() < until; await setTimeout(LOOK_AGAIN_MS)) {
       const handle = await open(file);
       try {
         const before = onDisk(file, await handle.stat());
