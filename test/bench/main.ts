@@ -5,6 +5,7 @@ import { benchDns } from "./dns.ts";
 import { benchHttp } from "./http.ts";
 import { benchRa } from "./ra.ts";
 import { benchStorm } from "./storm.ts";
+import { benchWaits } from "./waits.ts";
 
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   console: benchConsole,
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   http: benchHttp,
   ra: benchRa,
   storm: benchStorm,
+  waits: benchWaits,
 };
 const [name = "", ...args] = process.argv.slice(2);
 const bench = benches[name];
