@@ -4,7 +4,8 @@ import type { EventBody } from "./types.ts";
 
 const BATCH_MS = 20;
 const QUEUE_LIMIT = 10_000;
-const ASK_DEADLINE_MS = 2_000;
+/** HTTP answers 503 then, and but for iPXE nobody asks again soon: long enough to be rare, and within the 5 s that GRUB waits for a head. */
+const ASK_DEADLINE_MS = 4_000;
 
 /** Runs a service as the whole of this worker thread; its settings came as `workerData`. */
 export async function runWorker<Settings>(start: Start<Settings>): Promise<void> {
