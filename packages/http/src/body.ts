@@ -12,8 +12,8 @@ export interface Source {
 
 export const inMemory = (body: Buffer): Source => ({ read: (start, length) => body.subarray(start, start + length), close: () => {} });
 
-/** Bytes per write. */
-const PIECE_BYTES = 4 * 1024 * 1024;
+/** Bytes per write: as many as the kernel takes in a millisecond, which DHCPv6 on the same core waits for. */
+const PIECE_BYTES = 2 * 1024 * 1024;
 /** What a download gets so often while others go first: firmware gives up after 5 s without a byte. */
 const WAITING_BYTES = 16 * 1024;
 const WAITING_MS = 2_000;
