@@ -128,7 +128,7 @@ const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> 
   t8: ["program-not-asked-for", /was told http:.* ago, and has not asked for it/],
   t9: ["program-not-efi", /asked for the size of \/program and did not fetch it/],
   n1: ["ipxe-silent", /the boot program is in since .*, and nothing was heard of it/],
-  n2: ["kernel-not-asked-for", /iPXE has the script of profile debian since/],
+  n2: ["kernel-not-asked-for", /iPXE has the script of profile elsewhere since/],
   n3: ["download-broken-off", /\/debian12\/large was broken off at .* of 40\.0 MB/],
   n4: ["script-missing", /iPXE asked for \/mine\.ipxe: no such file/],
   n6: ["program-refused", /fetched \/ipxe\/x86_64\/ipxe\.efi 3 times in \d+ s and did not run it\. Secure Boot/],
@@ -153,10 +153,13 @@ ${rule(4, "x64-uefi", "{{ http }}/ipxe/x86_64/ipxe.efi")}
 ${rule(9, "x64-uefi-http", "{{ http }}/program")}
     - { arch: x64-uefi-http, url: "{{ http }}/ipxe/x86_64/ipxe.efi" }
     - { arch: x64-uefi, url: "{{ tftp }}/ipxe/x86_64/ipxe.efi" }
-profiles: { debian: { kernel: debian12/linux } }
+profiles:
+  debian: { kernel: debian12/linux }
+  elsewhere: { kernel: "http://[2001:db8:ffff::1]/linux" }
+defaultProfile: debian
 machines:
 ${names.join("\n")}
-${[1, 2, 3, 4, 5, 6].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }`).join("\n")}
+${[1, 2, 3, 4, 5, 6].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"${n === 2 ? ", profile: elsewhere" : ""} }`).join("\n")}
 `,
   );
   startResolver(vlan, "nowhere.example. A 192.0.2.1");
