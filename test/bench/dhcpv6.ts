@@ -4,9 +4,9 @@
  * services on; it and Kea log warnings alone.
  */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisioningVlan } from "@netboot6/lab";
+import { kea } from "./peers.ts";
 import {
   cpuSeconds,
   freshDir,
@@ -74,7 +74,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
   };
-  const servers = [netboot6(vlan, OURS, null), kea(vlan), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
+  const servers = [netboot6(vlan, OURS, null), kea(vlan, POOL.join(" - ")), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
   for (const held of heldCounts) {
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
@@ -143,32 +143,6 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     console.log(
       `netboot6/kea: ${median(ratios).toFixed(2)} of its exchanges per second, ${median(latency).toFixed(2)} of its latency one at a time (medians of the rounds' ratios)`,
     );
-}
-
-function kea(vlan: ProvisioningVlan): Server {
-  return {
-    name: "kea",
-    async start() {
-      const dir = freshDir(vlan, "kea");
-      const file = join(dir, "kea.json");
-      const Dhcp6 = {
-        "server-id": { type: "LL", persist: false },
-        "interfaces-config": { interfaces: ["prov0"] },
-        "lease-database": { type: "memfile", persist: true, name: join(dir, "leases.csv"), "lfc-interval": 3600 },
-        "preferred-lifetime": 3000,
-        "valid-lifetime": 4000,
-        "option-data": [
-          { name: "dns-servers", data: "2001:db8:0:1::1" },
-          { name: "preference", data: "255" },
-        ],
-        subnet6: [{ id: 1, subnet: "2001:db8:0:1::/64", interface: "prov0", pools: [{ pool: `${POOL[0]} - ${POOL[1]}` }] }],
-        loggers: [{ name: "kea-dhcp6", severity: "WARN", output_options: [{ output: "stderr" }] }],
-      };
-      writeFileSync(file, JSON.stringify({ Dhcp6 }));
-      const env = { ...process.env, KEA_PIDFILE_DIR: dir, KEA_LOCKFILE_DIR: "none" };
-      return start(vlan.server, ["kea-dhcp6", "-c", file], null, join(dir, "log"), env);
-    },
-  };
 }
 
 function dnsmasq(vlan: ProvisioningVlan): Server {

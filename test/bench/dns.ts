@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { type Namespace, ProvisioningVlan } from "@netboot6/lab";
+import { unbound } from "./peers.ts";
 import {
   cpuSeconds,
   freshDir,
@@ -16,7 +17,6 @@ import {
   residentMegabytes,
   type Server,
   start,
-  unbound,
 } from "./servers.ts";
 
 interface Load {

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisioningVlan } from "@netboot6/lab";
-import { apache2, nginx } from "./http-peers.ts";
+import { apache2, nginx } from "./peers.ts";
 import { cpuSeconds, LOAD_CORE_LIMIT, median, netboot6, type RunningServer, residentMegabytes, type Server } from "./servers.ts";
 
 interface Load {

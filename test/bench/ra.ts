@@ -3,10 +3,10 @@
  * core, load on the other. Then a burst of 200 solicitations, and the memory.
  */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisioningVlan } from "@netboot6/lab";
-import { median, netboot6, type RunningServer, residentMegabytes, type Server, start } from "./servers.ts";
+import { radvd } from "./peers.ts";
+import { median, netboot6, type RunningServer, residentMegabytes } from "./servers.ts";
 
 /** Microseconds. */
 interface Latency {
@@ -54,7 +54,7 @@ export async function benchRa(args: readonly string[]): Promise<void> {
     const burst = await load<Burst>("burst", String(BURST), "0", "2");
     return { latency, burst, memory: residentMegabytes(server.pids) };
   };
-  const servers = [netboot6(vlan, OURS), radvd(vlan)];
+  const servers = [netboot6(vlan, OURS), radvd(vlan, "  AdvLinkMTU 1500;\n  DNSSL rack.example { };\n")];
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   console.log(`${SOLICITATIONS} solicitations 20 ms apart, a burst of ${BURST}, ${rounds} rounds; server on core 0, load on core 1`);
   for (let round = 0; round < rounds; round++)
@@ -99,18 +99,4 @@ function print(figures: ReadonlyMap<string, readonly Figures[]>): void {
   const [ours = [], theirs = []] = figures.values();
   const ratios = ours.map(({ latency }, i) => latency.median / (theirs[i]?.latency.median ?? Number.NaN));
   console.log(`netboot6/radvd: ${median(ratios).toFixed(2)} of its median latency (median of the rounds' ratios)`);
-}
-
-function radvd(vlan: ProvisioningVlan): Server {
-  return {
-    name: "radvd",
-    async start() {
-      const file = join(vlan.dir, "radvd.conf");
-      const options = "AdvSendAdvert on; AdvOtherConfigFlag on; MinRtrAdvInterval 5; MaxRtrAdvInterval 60; AdvLinkMTU 1500;";
-      const more = "prefix 2001:db8:0:1::/64 {}; RDNSS 2001:db8:0:1::1 {}; DNSSL rack.example {};";
-      writeFileSync(file, `interface prov0 { ${options} ${more} };\n`);
-      const argv = ["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"];
-      return start(vlan.server, argv, null, join(vlan.dir, "radvd.log"));
-    },
-  };
 }

@@ -61,32 +61,19 @@ export const netboot6 = (vlan: ProvisioningVlan, configuration: string, ready: R
   },
 });
 
-/** unbound for the VLAN, one thread, without validation. `options` are lines of its server clause; `clauses` follow it. */
-export const unbound = (vlan: ProvisioningVlan, options: string, clauses = ""): Server => ({
-  name: "unbound",
+/** A server that is started on a configuration file in a folder of its own; `prepare` gives the file's text and the command. */
+export const configured = (
+  vlan: ProvisioningVlan,
+  name: string,
+  prepare: (dir: string, file: string) => { readonly text: string; readonly argv: readonly string[]; readonly env?: NodeJS.ProcessEnv },
+): Server => ({
+  name,
   async start() {
-    const dir = freshDir(vlan, "unbound");
-    const file = join(dir, "unbound.conf");
-    writeFileSync(
-      file,
-      `server:
-  interface: ${vlan.address}
-  do-ip4: no
-  verbosity: 0
-  num-threads: 1
-  so-rcvbuf: 4m
-  module-config: "iterator"
-  access-control: ${vlan.prefix}/64 allow
-  username: ""
-  chroot: ""
-  use-syslog: no
-  do-daemonize: no
-  pidfile: "${join(dir, "pid")}"
-${options}${clauses}remote-control:
-  control-enable: no
-`,
-    );
-    return start(vlan.server, ["unbound", "-d", "-c", file], null, join(dir, "log"));
+    const dir = freshDir(vlan, name);
+    const file = join(dir, `${name}.conf`);
+    const { text, argv, env } = prepare(dir, file);
+    writeFileSync(file, text);
+    return start(vlan.server, argv, null, join(dir, "log"), env);
   },
 });
 
