@@ -129,6 +129,11 @@ export class Answerer {
     const { request, response, client, head } = exchange;
     const open = file instanceof OpenFile ? file : null;
     const whole = file instanceof OpenFile ? null : file;
+    // It left while its file was looked for or read: what ends with its connection would never end.
+    if (response.closed) {
+      open?.close();
+      return;
+    }
     const { size, modified } = file instanceof OpenFile ? file.about : file;
     const answer = answerFile({ name, size, modified, etag: file.etag }, request.method ?? "GET", request.headers);
     exchange.size = answer.status < 300 ? size : answer.length;

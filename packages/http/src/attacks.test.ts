@@ -169,6 +169,19 @@ test("clients that reset while they load leave nothing behind", async () => {
   await servesOthers();
 });
 
+test("clients that leave while their file is read for the first time take nobody's turn", async () => {
+  for (let i = 0; i < 10; i++) {
+    writeFileSync(join(dir, "boot-assets", `first-${i}`), Buffer.alloc(20e6));
+    const socket = await open();
+    socket.write(`GET /first-${i} HTTP/1.1\r\nHost: [::1]\r\n\r\n`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    socket.resetAndDestroy();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500)); // all of them are read by then
+  assert.ok((await get("/large")).length > 20e6);
+  await servesOthers();
+});
+
 test("500 clients that never end their request, and 100 that never read their answer, hold up nobody and are closed", {
   timeout: 60_000,
 }, async (t) => {
