@@ -12,8 +12,12 @@ export interface Source {
 
 export const inMemory = (body: Buffer): Source => ({ read: (start, length) => body.subarray(start, start + length), close: () => {} });
 
-/** Bytes per write: as many as the kernel takes in a millisecond, which DHCPv6 on the same core waits for. */
-const PIECE_BYTES = 2 * 1024 * 1024;
+/** Bytes per write at most: as many as the kernel takes in a millisecond, which DHCPv6 on the same core waits for. */
+const LARGEST_PIECE = 2 * 1024 * 1024;
+const SMALLEST_PIECE = 64 * 1024;
+const FIRST_PIECE = 256 * 1024;
+/** A piece takes so long: what a slow machine takes is seen a few times a second, whose turn it is rests on that. */
+const PIECE_MS = { least: 25, most: 100 } as const;
 /** What a download gets so often while others go first: firmware gives up after 5 s without a byte. */
 const WAITING_BYTES = 16 * 1024;
 const WAITING_MS = 2_000;
@@ -35,6 +39,11 @@ function writeDue(): void {
   if (due.length > 0) setImmediate(writeDue);
 }
 
+function nextPiece(bytes: number, tookMs: number): number {
+  if (tookMs < PIECE_MS.least) return Math.min(bytes * 2, LARGEST_PIECE);
+  return tookMs > PIECE_MS.most ? Math.max(bytes / 2, SMALLEST_PIECE) : bytes;
+}
+
 /** Writes the parts and ends the response. `turn` null: at once. `count` is told of bytes that the kernel took. */
 export function sendBody(
   response: ServerResponse,
@@ -47,6 +56,7 @@ export function sendBody(
   let done = 0;
   let ended = false;
   let waiting: NodeJS.Timeout | null = null;
+  let pieceBytes = FIRST_PIECE;
   const end = (): void => {
     if (ended) return;
     ended = true;
@@ -58,8 +68,10 @@ export function sendBody(
 
   const write = (piece: Buffer): void => {
     if (ended) return;
+    const began = performance.now();
     response.write(piece, (error) => {
       if (error || ended) return;
+      if (piece.length > WAITING_BYTES) pieceBytes = nextPiece(pieceBytes, performance.now() - began);
       count(piece.length);
       turn?.count(piece.length);
       if (part === parts.length) {
@@ -74,7 +86,7 @@ export function sendBody(
     waiting = null;
     const current = parts[part] as Part;
     const size = Buffer.isBuffer(current) ? current.length : current.end - current.start + 1;
-    const length = Math.min(size - done, turn && !turn.active ? WAITING_BYTES : PIECE_BYTES);
+    const length = Math.min(size - done, turn && !turn.active ? WAITING_BYTES : pieceBytes);
     const from = done;
     done += length;
     if (done === size) {

@@ -38,6 +38,17 @@ test("the initrd of a machine goes before the kernels of those that came later, 
   assert.ok(!late.active, "forgotten after a minute");
 });
 
+test("nobody waits long for machines that take nothing; one that goes on has its turn again", () => {
+  const turns = new Turns();
+  const all = storm(turns, 6);
+  const others = all.slice(2);
+  run(turns, others, 1_000, () => 10_000);
+  assert.deepEqual(active(all.slice(0, 2)), []);
+  assert.ok(all[2]?.active && all[3]?.active);
+  for (const turn of others) turn.end();
+  assert.deepEqual(active(all), [0, 1]);
+});
+
 test("networks do not wait for each other", () => {
   const turns = new Turns();
   storm(turns, 20);

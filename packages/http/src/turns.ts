@@ -17,7 +17,7 @@ export interface Turn {
 
 interface Waiting extends Turn {
   active: boolean;
-  readonly since: number;
+  since: number;
   /** Since this phase began, or before. */
   lasting: boolean;
   /** Since the phase settled. */
@@ -73,6 +73,7 @@ class Line {
     while (at > 0 && (this.#turns[at - 1] as Waiting).since > since) at--;
     this.#turns.splice(at, 0, turn);
     turn.active = at < this.#slots;
+    turn.lasting = turn.active && this.#phase === "measure" && this.#settled === 0;
     const last = this.#turns[this.#slots];
     if (last) pause(last);
     return turn;
@@ -84,7 +85,20 @@ class Line {
     if (this.#turns.length <= this.#slots && this.#phase !== "try") this.#begin("measure", now);
     else if (this.#settled === 0) {
       if (past >= SETTLE_MS) this.#settle(now);
-    } else if (past >= LASTS_MS[this.#phase]) this.#passOn(this.#speedOfOne(now), now);
+    } else if (past >= LASTS_MS[this.#phase]) {
+      this.#passOver(now);
+      this.#passOn(this.#speedOfOne(now), now);
+    }
+  }
+
+  /** Who took nothing goes to the end: of a machine that was switched off nothing is heard until its connection is given up. */
+  #passOver(now: number): void {
+    for (const turn of this.#turns.filter(({ lasting, bytes }) => lasting && bytes === 0)) {
+      this.#turns.splice(this.#turns.indexOf(turn), 1);
+      turn.since = now;
+      this.#turns.push(turn);
+    }
+    this.#give(this.#slots);
   }
 
   /** `speed`: of one download in the phase that is over. */
