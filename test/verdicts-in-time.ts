@@ -92,19 +92,21 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
     const { stdout } = await namespace.exec(["dig", "+short", `@${vlan.address}`, "AAAA", "mirror.example"]);
     assert.equal(stdout, "2001:db8:ffff::80\n");
   };
-  const stalls = async (n: number, ...urls: string[]): Promise<void> => {
+  /** By the machine, which is stopped; or by the network. */
+  const stalls = async (n: number, by: "machine" | "network", ...urls: string[]): Promise<void> => {
     const { namespace: on, fetch } = host(vlan, n);
     on.sysctl({ "ipv4/tcp_rmem": "4096 65536 131072" }); // the kernel takes no more than that for it
     await fetch("iPXE/1.21", "/boot.ipxe");
     const curl = on.spawn(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", ...urls], { stdio: "ignore" });
     await wait(1.5);
-    curl.kill("SIGSTOP");
+    if (by === "machine") curl.kill("SIGSTOP");
+    else on.ip("link set eth0 down");
   };
   await Promise.all([
     lookUp(),
     lookUp(),
-    stalls(7, "--limit-rate", "5M", `http://[${vlan.address}]/debian12/large`),
-    stalls(8, `tftp://[${vlan.address}]/ipxe/large.efi`),
+    stalls(7, "network", "--limit-rate", "5M", `http://[${vlan.address}]/debian12/large`),
+    stalls(8, "machine", `tftp://[${vlan.address}]/ipxe/large.efi`),
   ]);
   await passes(t, inTime, [
     [
@@ -151,6 +153,38 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
     undefined,
     "a clock that steps stops no service",
   );
+});
+
+test("a file that this host's disk does not give is not blamed on the machine", { timeout: 60_000 }, async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, { "debian12/linux": Buffer.alloc(5_000_000) });
+  const inTime = await startInTime(
+    t,
+    vlan,
+    `networks: [{ interface: prov0 }]\nprofiles: { debian: { kernel: debian12/linux } }\n${MACHINES}`,
+  );
+  const { namespace, fetch } = host(vlan, 1);
+  await fetch("iPXE/1.21", "/boot.ipxe");
+  const file = join(vlan.dir, "boot-assets/debian12/linux");
+  const slow = ["--trace=pread64", "-P", file, "--inject=pread64:delay_enter=40000000"];
+  const disk = vlan.server.spawn(["strace", "-f", ...slow, "-o", "/dev/null", "-p", String(inTime.appliance.pid)], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await new Promise((resolve) => disk.stderr?.once("data", resolve)); // attached
+  namespace.spawn(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", `http://[${vlan.address}]/debian12/linux`], { stdio: "ignore" });
+  await wait(2);
+  await passes(t, inTime, [
+    [
+      20,
+      {
+        n1: [
+          "download-stalled",
+          /\/debian12\/linux stands at 0 B of 5\.0 MB for \d+ s: this host's disk gives no more of it\. Look at the disk/,
+        ],
+      },
+    ],
+  ]);
+  disk.kill("SIGINT");
 });
 
 test("behind a relay: iPXE that waits for DHCPv4, and an installer with an address of its own choice", { timeout: 90_000 }, async (t) => {

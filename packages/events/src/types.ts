@@ -105,8 +105,18 @@ export type EventBody =
       readonly path: string;
       readonly size: number;
       readonly userAgent: string;
+      /** It stands: this host's disk gives nothing. */
+      readonly reading?: true;
     } & Asker)
-  | ({ readonly type: "http.progress"; readonly id: number; readonly path: string; readonly sent: number; readonly size: number } & Asker)
+  | ({
+      readonly type: "http.progress";
+      readonly id: number;
+      readonly path: string;
+      readonly sent: number;
+      readonly size: number;
+      /** It stands: this host's disk gives nothing. */
+      readonly reading?: true;
+    } & Asker)
   | ({
       readonly type: "http.finished";
       readonly id: number;

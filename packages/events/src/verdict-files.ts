@@ -103,8 +103,14 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "download-stalled": (is) => {
     const { stage, silent } = is;
     if (stage === null || silent < STALLED_SECONDS || !/\.(started|progress)$/.test(stage.last.type)) return null;
+    const stands = `${pathOf(is)} stands at ${formatBytes(stage.sent)} of ${formatBytes(stage.size)} for ${seconds(silent)}`;
+    if ("reading" in stage.last)
+      return {
+        text: `${stands}: this host's disk gives no more of it.`,
+        mend: "Look at the disk that http.root is on (its load, `dmesg`), or at the server that it comes from.",
+      };
     return {
-      text: `${pathOf(is)} stands at ${formatBytes(stage.sent)} of ${formatBytes(stage.size)} for ${seconds(silent)}.`,
+      text: `${stands}.`,
       mend: "The machine or the network between takes no more: look at its screen, its link and the switch's counters.",
     };
   },

@@ -323,6 +323,17 @@ test("a machine that its script stops, as it boots again and again, is told so",
   assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
 });
 
+test("a download that this host's disk holds up is not blamed on the machine", () => {
+  const started = { type: "http.started", id: 2, path: "/debian-12/initrd.gz", size: 40e6, userAgent: "iPXE/1", ...who } as const;
+  const said = verdict([...KERNEL, { ...started, reading: true }], 20);
+  assert.match(
+    `${said?.text} ${said?.mend}`,
+    /stands at 0 B of 40\.0 MB for 20 s: this host's disk gives no more of it\. Look at the disk/,
+  );
+  const goesOn: EventBody = { type: "http.progress", id: 2, path: started.path, sent: 12e6, size: 40e6, ...who };
+  assert.match(verdict([...KERNEL, { ...started, reading: true }, goesOn], 20)?.mend ?? "", /^The machine or the network/);
+});
+
 test("a router behind a relay is not missed, as its advertisements are not heard", () => {
   const relayed = FIRMWARE.slice(1).map((event) => ({ ...event, relay: "2001:db8:0:2::fe" }) as EventBody);
   assert.equal(verdict(relayed, 12), null);

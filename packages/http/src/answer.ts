@@ -14,7 +14,7 @@ import {
 import { type Address, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import type { EventBody, Link } from "@netboot6/events";
-import { inMemory, sendBody } from "./body.ts";
+import { inMemory, type Progress, sendBody } from "./body.ts";
 import { contentType } from "./content.ts";
 import { answerFile } from "./file-answer.ts";
 import { directoryPage } from "./listing.ts";
@@ -111,16 +111,22 @@ export class Answerer {
   async #answerRead(
     serving: Serving,
     exchange: Exchange,
-    { file }: FileOnDisk,
+    { file, size }: FileOnDisk,
     name: string,
     reading: Promise<CachedFile> | null,
   ): Promise<void> {
     let read: CachedFile | OpenFile;
+    exchange.size = size;
+    exchange.reading = true;
+    const slow = setTimeout(() => exchange.beginProgress(), PROGRESS_MS);
     try {
       read = await (reading ?? OpenFile.open(file));
     } catch (error) {
       if (error instanceof BeingWritten) throw error;
       return exchange.text(404, `Not readable: ${exchange.shown}\n`, { why: (error as Error).message });
+    } finally {
+      clearTimeout(slow);
+      exchange.reading = false;
     }
     this.#send(serving, exchange, name, read);
   }
@@ -154,9 +160,7 @@ export class Answerer {
     const network = serving.networks.find(({ prefix }) => prefixContains(prefix, client))?.name ?? "";
     const turn = answer.length > SMALL_BYTES ? this.#turns.enter(network, client, Date.now()) : null;
     exchange.beginProgress();
-    sendBody(response, source, answer.parts, turn, (bytes) => {
-      exchange.sent += bytes;
-    });
+    sendBody(response, source, answer.parts, turn, exchange);
   }
 }
 
@@ -167,7 +171,7 @@ interface TextOptions {
 }
 
 /** A request and its answer, and what is told of them. */
-class Exchange {
+class Exchange implements Progress {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly client: Address;
@@ -178,6 +182,7 @@ class Exchange {
   readonly about: { machine?: string; network?: string; why?: string } = {};
   size = 0;
   sent = 0;
+  reading = false;
   readonly #id: number;
   readonly #link: Link;
   readonly #started = Date.now();
@@ -211,17 +216,23 @@ class Exchange {
     this.text(503, "Not ready to answer this; ask again.\n", { why: message, headers: { "Retry-After": "2" } });
   }
 
-  /** Tells that it goes on, as long as it does. */
+  /** Tells that it goes on, as long as it does; and where it stands because this host's disk gives nothing, that, once. */
   beginProgress(): void {
+    if (this.#progress || this.head || this.response.closed) return;
     const { client, size, shown: path } = this;
     const id = this.#id;
-    this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client });
+    const why = (): { reading?: true } => (this.reading ? { reading: true } : {});
+    this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client, ...why() });
     let told = 0;
     let quiet = 0;
+    let toldReading = this.reading;
     this.#progress = setInterval(() => {
       quiet += PROGRESS_MS;
-      if (this.sent === told || (this.sent - told < size * PROGRESS_SHARE && quiet < QUIET_PROGRESS_MS)) return;
-      this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client });
+      const stands = this.sent === told;
+      const little = stands || (this.sent - told < size * PROGRESS_SHARE && quiet < QUIET_PROGRESS_MS);
+      if (little && !(stands && this.reading && !toldReading)) return;
+      toldReading = stands;
+      this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client, ...(stands ? why() : {}) });
       told = this.sent;
       quiet = 0;
     }, PROGRESS_MS);

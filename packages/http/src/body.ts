@@ -44,14 +44,16 @@ function nextPiece(bytes: number, tookMs: number): number {
   return tookMs > PIECE_MS.most ? Math.max(bytes / 2, SMALLEST_PIECE) : bytes;
 }
 
-/** Writes the parts and ends the response. `turn` null: at once. `count` is told of bytes that the kernel took. */
-export function sendBody(
-  response: ServerResponse,
-  source: Source,
-  parts: readonly Part[],
-  turn: Turn | null,
-  count: (bytes: number) => void,
-): void {
+/** How far a body is. */
+export interface Progress {
+  /** Bytes that the kernel took. */
+  sent: number;
+  /** The next ones are awaited from this host's disk. */
+  reading: boolean;
+}
+
+/** Writes the parts and ends the response. `turn` null: at once. */
+export function sendBody(response: ServerResponse, source: Source, parts: readonly Part[], turn: Turn | null, progress: Progress): void {
   let part = 0;
   let done = 0;
   let ended = false;
@@ -67,12 +69,13 @@ export function sendBody(
   response.once("close", end);
 
   const write = (piece: Buffer): void => {
+    progress.reading = false;
     if (ended) return;
     const began = performance.now();
     response.write(piece, (error) => {
       if (error || ended) return;
       if (piece.length > WAITING_BYTES) pieceBytes = nextPiece(pieceBytes, performance.now() - began);
-      count(piece.length);
+      progress.sent += piece.length;
       turn?.count(piece.length);
       if (part === parts.length) {
         response.end();
@@ -94,6 +97,7 @@ export function sendBody(
       done = 0;
     }
     const bytes = Buffer.isBuffer(current) ? current.subarray(from, from + length) : source.read(current.start + from, length);
+    progress.reading = !Buffer.isBuffer(bytes);
     if (Buffer.isBuffer(bytes)) write(bytes);
     else bytes.then(write, () => response.destroy());
   };
