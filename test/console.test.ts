@@ -176,6 +176,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     await page.locator("#search").fill("node-12");
     await counts(page, "tbody tr", (n) => n === 1);
     await page.locator("nav a", { hasText: "Networks" }).click();
+    await page.locator("main", { hasText: "prov0" }).waitFor(); // until then the page before is there
     assert.match(await text(page, "main"), /provisioning[\s\S]*prov0[\s\S]*2001:db8:0:1::1/);
     await page.locator("nav a", { hasText: "Assets" }).click();
     await page.locator(".verdict", { hasText: "debian-13/linux" }).first().waitFor();
