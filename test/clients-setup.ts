@@ -35,8 +35,10 @@ export class ClientHost {
   }
 
   #enter(script: string): string[] {
-    const inside = `for i in $(seq 100); do [ -e /run/ready ] && break; sleep 0.05; done\n${script}`;
-    return ["nsenter", "-t", String(this.#holder.pid), "-m", "-u", "sh", "-ec", inside];
+    const enter = `nsenter -t ${this.#holder.pid} -m -u`;
+    // Asked from outside each time: who enters before the holder has its own namespaces stays in this host's.
+    const wait = `for i in $(seq 200); do ${enter} test -e /run/ready && exec ${enter} sh -ec "$1"; sleep 0.05; done`;
+    return ["sh", "-c", `${wait}; echo "the client's host did not come up" >&2; exit 1`, "-", script];
   }
 
   /** Runs a script to its end. */
