@@ -157,17 +157,25 @@ export class Advertiser {
     if (this.#ra) this.#messages = encode(withWithdrawals(this.#ra, this.#withdrawals, now));
   }
 
-  #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }, before = (): void => {}): void {
+  #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }): void {
+    this.#sent(this.#hand(to), to, why, asker);
+  }
+
+  /** What kept the advertisement from being sent. */
+  #hand(to: Address): Error | null {
     if (this.#withdrawals.length > 0) {
       // Their lifetimes run down.
       this.#withdrawals = stillDue(this.#withdrawals, this.#world.now());
       this.#encode(this.#world.now());
     }
-    const { emit, send } = this.#world;
-    const failed = this.#messages.map((message) => send(message, to)).find((error) => error !== null);
-    before(); // told once the answer is gone: the readers of events would hold it up
+    let failed: Error | null = null;
+    for (const message of this.#messages) failed ??= this.#world.send(message, to);
+    return failed;
+  }
+
+  #sent(failed: Error | null, to: Address, why: Why, asker: Asker): void {
     if (failed) this.drop(`not sent: ${failed.message}`);
-    else emit({ type: "ra.sent", interface: this.#situation.link.name, to, why, ...asker });
+    else this.#world.emit({ type: "ra.sent", interface: this.#situation.link.name, to, why, ...asker });
   }
 
   #solicitation(bytes: Uint8Array, source: Address): void {
@@ -181,16 +189,14 @@ export class Advertiser {
       this.drop(solicitation.why);
       return;
     }
+    const unicast = this.#ra !== null && !unspecified;
+    const failed = unicast ? this.#hand(source) : null; // first of all: the machine waits for it
+    if (this.#ra && unspecified) this.#schedule = afterSolicitation(this.#schedule, this.#world.now(), this.#world.random);
     const { link, network } = this.#situation;
     const mac = solicitation.value.sourceMac ?? (unspecified ? null : macOfEui64(source));
     const asker: Asker = { network: network.name, client: source, ...(mac === null ? {} : { mac }) };
-    const told = (): void => this.#world.emit({ type: "ra.solicited", interface: link.name, ...asker });
-    if (this.#ra && !unspecified) {
-      this.#send(source, "solicited", asker, told);
-      return;
-    }
-    if (this.#ra) this.#schedule = afterSolicitation(this.#schedule, this.#world.now(), this.#world.random);
-    told();
+    this.#world.emit({ type: "ra.solicited", interface: link.name, ...asker });
+    if (unicast) this.#sent(failed, source, "solicited", asker);
   }
 
   #hear(bytes: Uint8Array, source: Address): void {

@@ -8,8 +8,9 @@ declare module "raw-socket" {
 
   export interface Socket extends EventEmitter {
     send(buffer: Uint8Array, offset: number, length: number, address: string, callback: (error: Error | null, bytes: number) => void): this;
-    /** What `send` calls in the end: hands the message to the kernel at once, calls back, and throws what the kernel says. */
-    readonly wrap: {
+    /** What `send` and "message" stand on: each call is one to the kernel, made at once; throws what the kernel says. */
+    readonly wrap: EventEmitter & {
+      recv(buffer: Buffer, callback: (buffer: Buffer, length: number, source: string) => void): void;
       send(buffer: Buffer, offset: number, length: number, address: string, callback: (bytes: number) => void): void;
     };
     setOption(level: number, option: number, value: Uint8Array | number, length?: number): void;

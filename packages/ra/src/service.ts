@@ -1,7 +1,7 @@
 /** The router advertiser's edge: sockets, clock and what the host says. */
 import type { Address } from "@netboot6/codec";
 import type { Appliance, Link, Network } from "@netboot6/config";
-import type { Emit, Running } from "@netboot6/events";
+import type { Emit, EventBody, Running } from "@netboot6/events";
 import type { Socket } from "raw-socket";
 import { Advertiser, type Situation } from "./advertiser.ts";
 import { forwards, isUp } from "./host.ts";
@@ -13,8 +13,34 @@ export interface RaSettings {
 }
 
 const LOOK_MS = 1_000;
+const TELL_MS = 2;
 
-export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): Promise<Running<RaSettings>> {
+/**
+ * Tells what happened a moment later, in its order. A rack that is powered on is answered sooner when the readers of events come
+ * after the answers, and so is a single machine, where the link's other end is on this processor.
+ */
+class Later {
+  #events: EventBody[] = [];
+  readonly #emit: Emit;
+
+  constructor(emit: Emit) {
+    this.#emit = emit;
+  }
+
+  readonly emit: Emit = (event) => {
+    if (this.#events.push(event) === 1) setTimeout(() => this.tell(), TELL_MS);
+  };
+
+  tell(): void {
+    const events = this.#events;
+    this.#events = [];
+    for (const event of events) this.#emit(event);
+  }
+}
+
+export async function startRouterAdvertiser(settings: RaSettings, tell: Emit): Promise<Running<RaSettings>> {
+  const later = new Later(tell);
+  const { emit } = later;
   let runners = new Map<string, Runner>();
   const follow = async (next: RaSettings): Promise<void> => {
     const wanted = new Map<string, Runner>();
@@ -50,6 +76,7 @@ export async function startRouterAdvertiser(settings: RaSettings, emit: Emit): P
       clearInterval(timer);
       for (const runner of runners.values()) runner.stop();
       runners = new Map();
+      later.tell();
     },
   };
 }
@@ -108,17 +135,30 @@ class Runner {
   close(): void {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
-    this.#socket?.removeAllListeners("message");
     this.#socket?.close();
     this.#socket = null; // sending on a closed one would open another, bound to nothing
   }
 
   #open(): Socket {
     const socket = openSocket(this.#situation.link);
-    socket.on("message", (bytes, source) => {
-      this.#advertiser.receive(bytes, source);
+    // In place of its own reader and emitter: a solicitation waits while they run.
+    const buffer = Buffer.alloc(65_536);
+    const take = (_: Buffer, length: number, source: string): void => {
+      if (this.#closed) return;
+      this.#advertiser.receive(buffer.subarray(0, length), source);
       this.#plan();
-    });
+    };
+    const { wrap } = socket;
+    const others = wrap.emit;
+    wrap.emit = (event, ...args) => {
+      if (event !== "recvReady") return others.call(wrap, event, ...args);
+      try {
+        wrap.recv(buffer, take);
+      } catch (error) {
+        this.#advertiser.drop((error as Error).message);
+      }
+      return true;
+    };
     socket.on("error", (error) => this.#advertiser.drop(error.message));
     socket.on("close", () => {
       if (this.#socket === socket) this.#socket = null;
