@@ -83,6 +83,7 @@ static void transmit(struct machine *m, const uint8_t *source, const uint8_t *to
   for (int i = 8; i < IP + length; i += 2) sum += ip[i] << 8 | (i + 1 < IP + length ? ip[i + 1] : 0);
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   sum = ~sum & 0xffff;
+  if (sum == 0 && protocol == 17) sum = 0xffff; /* RFC 8200 §8.1: zero would mean none, and is dropped */
   ip[IP + checksum] = sum >> 8, ip[IP + checksum + 1] = sum;
   while (send(packets, frame, ETH + IP + length, 0) < 0 && (errno == ENOBUFS || errno == EAGAIN)) usleep(50);
 }
