@@ -241,15 +241,49 @@ test("another router that says M=0 O=0: the machine that hears it alone goes no 
   await inTime.appliance.waitFor((line) => line.event === "ra.heard", 15);
   // An iPXE that asks for no autoexec.ipxe: it obeys that router, and is not heard again.
   await until(vlan, 1, "ipxe");
+  const ipxe = vlan.client("ipxe", { mac: MACHINE(1).mac });
+  ipxe.up();
+  await solicit(ipxe.namespace, 1);
   await passes(t, inTime, [
     [
       35,
       {
         n1: [
           "rival-router",
-          /router fe80::\S+ advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.*Turn that router's advertisements off/,
+          /iPXE asked for routers and then for nothing: router fe80::\S+ advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.*Turn that router's advertisements off/,
         ],
       },
     ],
   ]);
 });
+
+test("advertisements that a switch drops: the machine asks for a router again and again", async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, {});
+  const inTime = await startInTime(t, vlan, `networks: [{ interface: prov0 }]\n${MACHINES}`);
+  await until(vlan, 1, "ipxe");
+  const ipxe = vlan.client("ipxe", { mac: MACHINE(1).mac });
+  ipxe.namespace.sysctl({ "ipv6/conf/eth0/accept_ra": 0 });
+  ipxe.up();
+  // As often as iPXE asks where no advertisement comes (docs/clients.md).
+  await solicit(ipxe.namespace, 6);
+  await passes(t, inTime, [
+    [
+      10,
+      {
+        n1: [
+          "advertisements-lost",
+          /asked for a router [6-9] times, was answered each time, and goes no further.*RA guard on a switch drops them: trust the port/,
+        ],
+      },
+    ],
+  ]);
+});
+
+/** Solicits routers, whatever was heard before. */
+async function solicit(namespace: Namespace, times: number): Promise<void> {
+  await namespace.exec(["sh", "-c", "until ip -6 addr show dev eth0 scope link -tentative | grep -q fe80; do sleep 0.1; done"], {
+    timeout: 10,
+  });
+  for (let n = 0; n < times; n++) await namespace.exec(["rdisc6", "-1", "-r", "1", "-w", "500", "eth0"]);
+}

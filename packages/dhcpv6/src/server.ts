@@ -172,6 +172,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     answer: messageName(reply.message.type),
     clientKind: kind,
     duid,
+    ...(asked.bootClient && facts.value.vendorClass ? { vendorClass: facts.value.vendorClass.classes.join(", ") } : {}),
     ...relay,
     addresses: reply.given,
     ...(reply.leases.length > 0 && reply.given.length > 0 ? { valid: network.dhcp.lifetimes.valid } : {}),

@@ -168,3 +168,54 @@ test("a script that is asked for again while a machine waits took as long as the
   const script = timelines.get("node-01", 0)?.boots[0]?.stages.at(-1);
   assert.deepEqual([script?.name, script?.endedAt], ["script", script?.startedAt]);
 });
+
+test("a router solicited just before firmware's Solicit belongs to the boot that it begins", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT) emit({ ...event });
+  for (let i = 0; i < 20; i++) emit({ type: "machine.learned", what: "", client });
+  emit({ type: "ra.solicited", interface: "eth1", client });
+  emit({ type: "ra.sent", interface: "eth1", to: client, why: "solicited", client });
+  emit(dhcp("Solicit", "Advertise", "firmware-http"));
+  const types = timelines.get("node-01", 0)?.boots.map(({ entries }) => entries.map(({ type }) => type));
+  assert.deepEqual(types?.[1], ["ra.solicited", "ra.sent", "dhcpv6.answered"]);
+  assert.ok(!types?.[0]?.includes("ra.solicited"));
+});
+
+test("an installer that needs no DHCPv6 is known by the first name that it looks up; iPXE's between two files is none", () => {
+  const lookup: EventBody = {
+    type: "dns.answered",
+    name: "m.example",
+    qtype: "AAAA",
+    rcode: "NOERROR",
+    from: "upstream",
+    seconds: 0,
+    client,
+  };
+  const last = (...events: EventBody[]): string | undefined => {
+    const { timelines, emit } = stream();
+    for (const event of [...BOOT.slice(0, 12), ...events]) emit({ ...event });
+    return timelines.stage("node-01") ?? undefined;
+  };
+  assert.equal(last(lookup), "initrd");
+  assert.equal(last(...Array(3).fill({ type: "machine.learned", what: "", client }), lookup), "installer");
+});
+
+test("machines are bounded: the one that was silent longest goes, from the disk too", () => {
+  let machine = 0;
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({ machine: `m-${machine}` }),
+    () => machine,
+  );
+  bus.subscribe(timelines.read);
+  for (machine = 0; machine < 10_000; machine++) bus.emit(dhcp("Solicit", "Advertise", "firmware-http"));
+  timelines.takeUnstored(Number.POSITIVE_INFINITY);
+  for (; machine < 10_003; machine++) bus.emit(dhcp("Solicit", "Advertise", "firmware-http"));
+  assert.equal([...timelines.ids()].length, 10_000);
+  assert.equal(timelines.get("m-2", 0), undefined);
+  const gone = timelines.takeUnstored(100).filter(([, boot]) => boot === null);
+  assert.deepEqual(
+    gone.map(([key]) => key),
+    ["m-0 0", "m-1 1", "m-2 2"],
+  );
+});

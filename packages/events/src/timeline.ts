@@ -68,6 +68,11 @@ export interface BootRecord {
   heardAt: number;
 }
 
+/** Firmware's solicitations of routers begin so long before its first Solicit at most. */
+const SOLICITED_MS = 15_000;
+/** A kernel is not up sooner; iPXE looks up the name in the next file's URL at once. */
+const KERNEL_MS = 3_000;
+
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
@@ -191,7 +196,9 @@ export class Timelines {
     if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
     const last = boots.at(-1);
     if (last && !beginsBoot(last, event)) return last;
-    const boot: BootRecord = { startedAt: event.at, stages: [], entries: [], heardAt: event.at };
+    const entries = last ? solicitedBefore(last, event.at) : [];
+    if (last && entries.length > 0 && last.stages.length > 0) this.#unstored.set(keyOf(machine, last), { machine, boot: last });
+    const boot: BootRecord = { startedAt: event.at, stages: [], entries, heardAt: event.at };
     boots.push(boot);
     if (boots.length > MAX_BOOTS) this.#forget(machine, boots.shift() as BootRecord);
     return boot;
@@ -255,6 +262,12 @@ function beginsBoot(last: BootRecord, event: BootEvent): boolean {
   return event.clientKind === "ipxe" && order(come.name) > order("script");
 }
 
+/** Takes the solicitations of a machine that was switched on just now out of its last boot: firmware solicits routers first. */
+function solicitedBefore({ entries }: BootRecord, at: number): BootRecord["entries"] {
+  const from = entries.findLastIndex(({ event }) => !event.type.startsWith("ra.") || at - event.at > SOLICITED_MS) + 1;
+  return entries.splice(from);
+}
+
 /** Which stage an event belongs to; null: none of its own. */
 function stageOf(boot: BootRecord, event: BootEvent): StageName | null {
   const come = boot.stages.at(-1)?.name ?? null;
@@ -274,6 +287,11 @@ function stageOf(boot: BootRecord, event: BootEvent): StageName | null {
       return isScript(event.path) ? scriptStage(event.path) : "answers";
     case "machine.done":
       return "done";
+    case "dns.answered": {
+      // An installer that has its resolver from the router's advertisement may need no DHCPv6.
+      const ended = come === "initrd" || come === "kernel" ? boot.stages.at(-1)?.endedAt : null;
+      return ended != null && event.at - ended >= KERNEL_MS ? "installer" : null;
+    }
     default:
       return null;
   }

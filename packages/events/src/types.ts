@@ -71,6 +71,8 @@ export type EventBody =
       /** firmware-http, firmware-pxe, ipxe, installer, system ... */
       readonly clientKind: string;
       readonly duid: string;
+      /** What firmware and iPXE say they are: `HTTPClient:Arch:00016:UNDI:003001`. */
+      readonly vendorClass?: string;
       readonly relay?: Address;
       /** What it has from now on; a delegated prefix with its length. */
       readonly addresses: readonly string[];

@@ -81,17 +81,16 @@ export const INSTALL_RULES: Readonly<Record<string, Rule>> = {
         }
       : null;
   },
-  "answers-by-stranger": ({ stage, silent, world: { stranger } }) =>
-    stage !== null &&
-    ["kernel", "initrd", "installer"].includes(stage.name) &&
-    silent >= STRANGER_SECONDS &&
-    stranger &&
-    stranger.at >= stage.startedAt
+  "answers-by-stranger": ({ stage, silent, world, network }) => {
+    if (stage === null || !["kernel", "initrd", "installer"].includes(stage.name) || silent < STRANGER_SECONDS) return null;
+    const stranger = world.stranger(network);
+    return stranger && stranger.at >= (stage.endedAt ?? stage.startedAt)
       ? {
           text: `${stranger.client} asked for ${stranger.path}, and is no known machine's address: the installer may be this machine's, under an address of its own choice.`,
           mend: "Let it keep the address that it is leased or forms from its MAC (no privacy extensions), or put ?mac= into the URL.",
         }
-      : null,
+      : null;
+  },
   "clock-wrong": ({ boot, stage, silent }) => {
     const last =
       (stage?.name === "installer" || stage?.name === "answers") && silent >= CLOCK_SECONDS

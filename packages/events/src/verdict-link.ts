@@ -1,4 +1,5 @@
 /** Verdicts on what a machine hears and is told on its link: routers, DHCPv6, DNS. */
+import type { BootRecord } from "./timeline.ts";
 import { type Case, newest, type Rule, seconds } from "./verdict.ts";
 
 /** Firmware asks again after 1, 2, 4 s: by then it has thrown two offers away. */
@@ -12,6 +13,8 @@ const FALLBACK_MS = 300_000;
 /** An installer that reaches its mirror looks it up once or twice. */
 const LOOKED_UP = 4;
 const LOOKED_UP_SECONDS = 30;
+/** Who hears the answer asks no more: Linux, iPXE and installers ask a second time within the moment that the first answer takes. */
+const SOLICITATIONS = 4;
 /** Who was silent for longer no longer tries. */
 const TRIES_SECONDS = 180;
 
@@ -23,12 +26,24 @@ const offered = ({ boot, stage, silent }: Case) => {
 const reason = (why: readonly string[], pattern: RegExp): string | undefined => why.find((text) => pattern.test(text));
 
 export const LINK_RULES: Readonly<Record<string, Rule>> = {
-  "rival-router": ({ world, network, stage, silent }) => {
+  "advertisements-lost": ({ boot, stage, silent }) => {
+    const asked = stage === null || silent < OFFER_SECONDS ? 0 : askedInVain(boot);
+    return asked >= SOLICITATIONS
+      ? {
+          text: `it asked for a router ${asked} times, was answered each time, and goes no further: our advertisements do not reach it.`,
+          mend: "RA guard on a switch drops them: trust the port that this host is on. If not, look for a filter on the way.",
+        }
+      : null;
+  },
+  "rival-router": ({ boot, world, network, stage, silent }) => {
     if (stage?.name !== "program" || silent < FETCH_SECONDS) return null;
+    // A program that was refused, or an iPXE without IPv6, solicits no router.
+    const asked = newest(boot, "ra.solicited");
+    if (asked === null || asked.event.at < (stage.endedAt ?? stage.startedAt)) return null;
     const rival = world.routers(network).find(({ managed, other }) => !managed && !other);
     return rival
       ? {
-          text: `the boot program is in and asks nothing: router ${rival.router} advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.`,
+          text: `iPXE asked for routers and then for nothing: router ${rival.router} advertises M=0 O=0, and iPXE that hears it first does not ask for a boot file.`,
           mend: "Turn that router's advertisements off on this network, or set its O flag.",
         }
       : null;
@@ -94,8 +109,8 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
     const offer = offered(is);
     return offer
       ? {
-          text: `it got ${offer.count} offers and requested none: the last named ${offer.event.bootfileUrl ?? "no boot file"}.`,
-          mend: "Its firmware wants something else in the offer: see `netboot6 explain` for what it sent and was told, and whether another server answers too.",
+          text: `it got ${offer.count} offers and requested none: its vendor class is ${offer.event.vendorClass ?? "missing"}, the last named ${offer.event.bootfileUrl ?? "no boot file"}.`,
+          mend: "Its firmware wants something else in the offer: `netboot6 explain --pcap` shows what it sent and is told. See whether another server answers too.",
         }
       : null;
   },
@@ -185,6 +200,17 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
       : null;
   },
 };
+
+/** How often it asked for a router since it did anything else, and was answered. */
+function askedInVain({ entries }: BootRecord): number {
+  let answers = 0;
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const event = entries[i]?.event;
+    if (event?.type === "ra.sent") answers++;
+    else if (event?.type !== "ra.solicited") break;
+  }
+  return answers;
+}
 
 function mendOfDrop(why: string): string {
   if (/link-address/.test(why)) return "Add a relayed network whose prefix holds that link-address, or list it under linkAddresses.";

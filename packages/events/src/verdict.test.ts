@@ -48,6 +48,16 @@ const rendered = (path: string, profileKind: "kernel" | "wait" | "disk" = "kerne
   ...who,
 });
 const advertised: EventBody = { type: "ra.sent", interface: "eth1", to: "ff02::1", why: "periodic", network };
+const SOLICITED: EventBody = { type: "ra.solicited", interface: "eth1", ...who };
+const STRANGER: EventBody = {
+  type: "machine.rendered",
+  path: "/preseed/x.cfg",
+  profile: "debian-12",
+  profileKind: "kernel",
+  why: "",
+  client: "2001:db8::77",
+  network,
+};
 const dropped = (why: string): EventBody => ({ type: "dhcpv6.dropped", message: "Solicit", why, ...who });
 
 const FIRMWARE = [advertised, dhcp("Solicit", "Advertise", "firmware-http"), dhcp("Request", "Reply", "firmware-http")];
@@ -58,16 +68,17 @@ const KERNEL = [...SCRIPT, got("/debian-12/linux")];
 const INITRD = [...KERNEL, got("/debian-12/initrd.gz")];
 const INSTALLER = [...INITRD, dhcp("Information-request", "Reply", "system")];
 const ANSWERS = [...INSTALLER, rendered("/preseed/debian-12.cfg"), got("/preseed/debian-12.cfg", { userAgent: "Wget" })];
-const named = (qtype: string, more: { empty?: true }): EventBody => ({
-  type: "dns.answered",
-  name: "deb.example",
-  qtype,
-  rcode: "NOERROR",
-  from: "upstream",
-  seconds: 0.1,
-  ...more,
-  ...who,
-});
+const named = (qtype: string, more: Record<string, unknown>): EventBody =>
+  ({
+    type: "dns.answered",
+    name: "deb.example",
+    qtype,
+    rcode: "NOERROR",
+    from: "upstream",
+    seconds: 0.1,
+    ...more,
+    ...who,
+  }) as EventBody;
 const DONE: EventBody = { type: "machine.done", profile: "debian-12", ...who };
 
 /** The verdict after these events, a second apart, and so many seconds of silence. */
@@ -156,9 +167,20 @@ const FAULTS: Readonly<Record<string, Fault>> = {
         differences: [],
       },
       ...PROGRAM,
+      SOLICITED,
     ],
     silent: 40,
     says: /router fe80::9 advertises M=0 O=0/,
+  },
+  "advertisements-lost": {
+    events: [
+      ...PROGRAM,
+      ...Array(6)
+        .fill([SOLICITED, { type: "ra.sent", interface: "eth1", to: client, why: "solicited", ...who }])
+        .flat(),
+    ],
+    silent: 10,
+    says: /asked for a router 6 times, was answered each time, and goes no further.*RA guard/,
   },
   "pool-full": {
     events: [
@@ -199,8 +221,8 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     says: /took the offer of another DHCPv6 server/,
   },
   "offer-not-taken": {
-    events: [advertised, ...Array(3).fill(dhcp("Solicit", "Advertise", "firmware-http"))],
-    says: /got 3 offers and requested none/,
+    events: [advertised, ...Array(3).fill(dhcp("Solicit", "Advertise", "firmware-http", { vendorClass: "HTTPClient:Arch:00019" }))],
+    says: /got 3 offers and requested none: its vendor class is HTTPClient:Arch:00019, the last named http/,
   },
   "program-not-asked-for": { events: FIRMWARE, silent: 40, says: /was told http:.*ipxe\.efi 40 s ago, and has not asked for it/ },
   "address-taken": {
@@ -238,10 +260,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     says: /its lease of 2001:db8::5 ended 4\d s ago, and it did not ask again/,
   },
   "answers-by-stranger": {
-    events: [
-      ...INITRD,
-      { type: "machine.rendered", path: "/preseed/x.cfg", profile: "debian-12", profileKind: "kernel", why: "", client: "2001:db8::77" },
-    ],
+    events: [...INITRD, STRANGER],
     silent: 30,
     says: /2001:db8::77 asked for \/preseed\/x\.cfg, and is no known machine's address/,
   },
@@ -349,6 +368,29 @@ test("an installer's clock is as wrong once it has its answers; an installed sys
   const system = dhcp("Information-request", "Reply", "system", { duid: "000100010000000152540000000b" });
   assert.equal(verdict([...INITRD, system, ...ANSWERS.slice(INSTALLER.length)], 70)?.rule, "clock-wrong");
   assert.equal(verdict([system, ...ANSWERS], 70), null);
+});
+
+test("answers asked for by a stranger on another network, or before the machine needed any, are nobody's here", () => {
+  assert.notEqual(verdict([...INITRD, { ...STRANGER, network: "another" } as EventBody], 30)?.rule, "answers-by-stranger");
+  assert.notEqual(verdict([STRANGER, ...INITRD], 30)?.rule, "answers-by-stranger");
+  const file = got("/ks/node.ks", { client: "2001:db8::77", machine: undefined });
+  assert.match(verdict([...INITRD, file], 30)?.text ?? "", /^2001:db8::77 asked for \/ks\/node\.ks/);
+});
+
+test("a rival router is not blamed for a program that solicits none", () => {
+  assert.notEqual(verdict(FAULTS["rival-router"]?.events.slice(0, -1) ?? [], 40)?.rule, "rival-router");
+});
+
+test("a machine that goes on once it is answered, however often it solicits, loses no advertisement", () => {
+  const events = FAULTS["advertisements-lost"]?.events ?? [];
+  assert.equal(verdict([...events, ...IPXE.slice(PROGRAM.length)], 10), null);
+  assert.notEqual(verdict([...PROGRAM, ...Array(6).fill(SOLICITED)], 10)?.rule, "advertisements-lost", "who is not answered");
+});
+
+test("a name that there is not, and a question that is refused", () => {
+  const asked = (more: Record<string, unknown>): string => verdict([...INSTALLER, named("AAAA", more)], 2)?.text ?? "";
+  assert.match(asked({ rcode: "NXDOMAIN" }), /^it asked for deb\.example, and there is no such name/);
+  assert.match(asked({ rcode: "REFUSED", from: "refused" }), /^its question for deb\.example was refused/);
 });
 
 test("a rival router that withdrew or fell silent is not blamed", () => {

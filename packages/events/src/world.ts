@@ -25,6 +25,12 @@ const MAX_DUIDS = 10_000;
 const SAME_DUID_MS = 600_000;
 const MAX_DURATIONS = 100;
 
+/** Rendered for a machine, or one of the names that distributions give theirs. */
+const isAnswers = (event: Extract<BootEvent, { type: "machine.rendered" | "http.finished" }>): boolean =>
+  event.type === "machine.rendered"
+    ? !isScript(event.path)
+    : event.status < 400 && /\.(?:seed|preseed|ks|ign|bu)$|\/(?:preseed|ks)\.cfg$|\/(?:user|meta)-data$/.test(event.path);
+
 export class World {
   /** Other routers, by network and address. */
   readonly #routers = new Map<string, Map<Address, Router>>();
@@ -33,7 +39,8 @@ export class World {
   readonly #upstreamsDown = new Map<string, string>();
   /** The firmware and iPXE that showed a DUID last, and another machine that did before. */
   readonly #duids = new Map<string, { machine: string; at: number; other: { machine: string; at: number } | null }>();
-  #stranger: Stranger | null = null;
+  /** By network. */
+  readonly #strangers = new Map<string, Stranger>();
   /** Seconds that the last machines took for a stage. */
   readonly #durations = new Map<StageName, number[]>();
 
@@ -49,8 +56,9 @@ export class World {
         else this.#routers.get(event.network ?? "")?.delete(event.router);
         break;
       case "machine.rendered":
-        if (event.machine === undefined && event.client !== undefined && !isScript(event.path))
-          this.#stranger = { client: event.client, path: event.path, at: event.at };
+      case "http.finished":
+        if (event.machine === undefined && event.client !== undefined && isAnswers(event))
+          this.#strangers.set(event.network ?? "", { client: event.client, path: event.path, at: event.at });
         break;
       case "dhcpv6.answered":
         // A system's is its disk's, and disks are cloned: the MAC tells those apart.
@@ -72,9 +80,9 @@ export class World {
     return network === undefined || this.#advertised.has(network) || this.routers(network).length > 0;
   }
 
-  /** The last one that asked for an answers file. */
-  get stranger(): Stranger | null {
-    return this.#stranger;
+  /** The last one on the network that asked for an answers file. */
+  stranger(network: string | undefined): Stranger | null {
+    return this.#strangers.get(network ?? "") ?? null;
   }
 
   /** Another machine whose firmware or iPXE shows that DUID at the same time; null where there is none. */
