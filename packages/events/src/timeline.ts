@@ -17,7 +17,7 @@ export interface Stage {
   /** Downloads: bytes sent so far and their size. */
   readonly sent: number;
   readonly size: number;
-  /** How often what it asks for was asked. */
+  /** How often what it asks for was asked; of several files, the one that was asked for most often. */
   readonly attempts: number;
   /** Why it failed; null where it did not. */
   readonly failed: string | null;
@@ -58,6 +58,14 @@ export interface StageRecord {
   size: number;
   attempts: number;
   failed: boolean;
+  /** Those asked for last. */
+  files: FileRecord[];
+}
+
+interface FileRecord {
+  readonly path: string;
+  /** Requests for it that were answered. */
+  asked: number;
 }
 
 export interface BootRecord {
@@ -76,6 +84,8 @@ const KERNEL_MS = 3_000;
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
+/** Of a stage: an installer may fetch its packages here. */
+const MAX_FILES = 32;
 /** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
 const MAX_ALL_ENTRIES = 200_000;
 
@@ -100,6 +110,8 @@ export class Timelines {
     for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
       const boots = this.#machines.get(machine) ?? [];
       this.#machines.set(machine, boots);
+      // Stored by a version that kept no files.
+      for (const stage of boot.stages) stage.files ??= [];
       boots.push(boot);
       this.#entries += boot.entries.length;
     }
@@ -243,7 +255,7 @@ const isAgain = (a: BootEvent, b: BootEvent): boolean =>
 
 const bootOf = ({ startedAt, stages, entries }: BootRecord): Boot => ({
   startedAt,
-  stages: stages.map(({ last, failed, ...stage }) => ({ ...stage, detail: describe(last), failed: failed ? describe(last) : null })),
+  stages: stages.map(({ last, failed, files, ...stage }) => ({ ...stage, detail: describe(last), failed: failed ? describe(last) : null })),
   entries: entries.map(({ event, count }) => ({
     at: event.at,
     type: event.type,
@@ -321,6 +333,14 @@ const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe"
 
 const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPXE|UefiHttpBoot|GRUB/.test(event.userAgent);
 
+function fileOf(stage: StageRecord, path: string): FileRecord {
+  const known = stage.files.find((file) => file.path === path);
+  if (known) return known;
+  const file: FileRecord = { path, asked: 0 };
+  if (stage.files.push(file) > MAX_FILES) stage.files.shift();
+  return file;
+}
+
 function advance(boot: BootRecord, event: BootEvent, world: World): void {
   const name = stageOf(boot, event);
   if (name === null) return;
@@ -330,7 +350,7 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
     if (last) world.tookSeconds(last.name, (event.at - last.startedAt) / 1000);
     if (last && last.endedAt === null) last.endedAt = event.at;
     const startedAt = event.type === "http.finished" || event.type === "tftp.finished" ? event.at - event.seconds * 1000 : event.at;
-    stage = { name, startedAt, endedAt: null, last: event, sent: 0, size: 0, attempts: 0, failed: false };
+    stage = { name, startedAt, endedAt: null, last: event, sent: 0, size: 0, attempts: 0, failed: false, files: [] };
     boot.stages.push(stage);
   }
   stage.last = event;
@@ -344,7 +364,7 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
       break;
     case "http.finished":
     case "tftp.finished": {
-      stage.attempts++;
+      stage.attempts = Math.max(stage.attempts, ++fileOf(stage, event.path).asked);
       stage.sent = event.sent;
       stage.size = event.size;
       const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";

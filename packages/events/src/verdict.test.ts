@@ -353,6 +353,29 @@ test("a download that this host's disk holds up is not blamed on the machine", (
   assert.match(verdict([...KERNEL, { ...started, reading: true }, goesOn], 20)?.mend ?? "", /^The machine or the network/);
 });
 
+test("a boot that a version without files in its stages stored goes on", () => {
+  const timelines = new Timelines();
+  const bus = new EventBus(
+    () => ({}),
+    () => 1000,
+  );
+  bus.subscribe(timelines.read);
+  for (const event of KERNEL) bus.emit({ ...event });
+  const [stored] = timelines.takeUnstored(1);
+  const again = new Timelines();
+  again.restore([JSON.parse(JSON.stringify(stored?.[1], (key, value) => (key === "files" ? undefined : value)))]);
+  bus.subscribe(again.read);
+  bus.emit(missing("/debian-12/linux"));
+  assert.match(again.verdict(machine, 1000)?.text ?? "", /^iPXE asked for \/debian-12\/linux: no such file/);
+});
+
+test("how often a file was asked for is counted of that file alone", () => {
+  const second = [...INITRD, missing("/debian-12/firmware.cpio")];
+  assert.match(verdict(second, 0)?.text ?? "", /^iPXE asked for \/debian-12\/firmware\.cpio: no such file/);
+  const again = [...second, missing("/debian-12/firmware.cpio")];
+  assert.match(verdict(again, 0)?.text ?? "", /^iPXE asked for \/debian-12\/firmware\.cpio 2 times: no such file/);
+});
+
 test("a router behind a relay is not missed, as its advertisements are not heard", () => {
   const relayed = FIRMWARE.slice(1).map((event) => ({ ...event, relay: "2001:db8:0:2::fe" }) as EventBody);
   assert.equal(verdict(relayed, 12), null);
@@ -435,7 +458,7 @@ test("shim and GRUB: what they ask for and do without is no fault; what they sta
     said([...grub, got("/grub/grub.cfg", { why: "cmdline:1:3: undefined" })]),
     /^\/grub\/grub\.cfg could not be rendered: cmdline:1:3/,
   );
-  assert.match(said([...shim, missing("/grub/x86_64/grubx64.efi")]), /^firmware asked for \/grub\/x86_64\/grubx64\.efi.*: no such file/);
+  assert.match(said([...shim, missing("/grub/x86_64/grubx64.efi")]), /^firmware asked for \/grub\/x86_64\/grubx64\.efi: no such file/);
 });
 
 test("a verdict is told once, and its end too", () => {
