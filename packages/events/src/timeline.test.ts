@@ -219,3 +219,22 @@ test("machines are bounded: the one that was silent longest goes, from the disk 
     ["m-0 0", "m-1 1", "m-2 2"],
   );
 });
+
+test("a stage's bytes are those of its files: one fetched again counts once, pieces are added up, a refusal's text is none", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT.slice(0, 9)) emit(event);
+  const bytes = (path: string, more: Record<string, unknown>): readonly unknown[] => {
+    emit({ ...got(path, "iPXE/1"), ...more } as EventBody);
+    const stage = timelines.get("node-01", 0)?.boots[0]?.stages.at(-1);
+    return [stage?.name, stage?.sent, stage?.size, stage?.attempts];
+  };
+  assert.deepEqual(bytes("/d/initrd.gz", { sent: 30, size: 100, complete: false }), ["initrd", 30, 100, 1]);
+  assert.deepEqual(bytes("/d/initrd.gz", { type: "http.progress", sent: 20, size: 100 }), ["initrd", 30, 100, 1]);
+  assert.deepEqual(bytes("/d/initrd.gz", { type: "http.progress", sent: 60, size: 100 }), ["initrd", 60, 100, 1]);
+  assert.deepEqual(bytes("/d/initrd.gz", { sent: 100, size: 100 }), ["initrd", 100, 100, 2]);
+  assert.deepEqual(bytes("/d/initrd.gz", { sent: 100, size: 100 }), ["initrd", 100, 100, 3]);
+  assert.deepEqual(bytes("/d/none.cpio", { status: 404, sent: 27, size: 27 }), ["initrd", 100, 100, 3]);
+  assert.deepEqual(bytes("/d/extra.cpio", { status: 206, sent: 3, size: 7 }), ["initrd", 103, 107, 3]);
+  assert.deepEqual(bytes("/d/extra.cpio", { type: "http.progress", sent: 2, size: 7 }), ["initrd", 103, 107, 3]);
+  assert.deepEqual(bytes("/d/extra.cpio", { status: 206, sent: 4, size: 7 }), ["initrd", 107, 107, 3]);
+});

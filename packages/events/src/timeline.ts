@@ -14,7 +14,10 @@ export interface Stage {
   readonly endedAt: number | null;
   /** The newest of what happened in it, in words. */
   readonly detail: string;
-  /** Downloads: bytes sent so far and their size. */
+  /**
+   * Downloads: bytes sent so far and the size of what they are of, over the stage's files. A file that is asked for again counts once,
+   * by the request that came farthest; pieces of it (Range) are added up to its size. Text in place of a file that is refused is not counted.
+   */
   readonly sent: number;
   readonly size: number;
   /** How often what it asks for was asked; of several files, the one that was asked for most often. */
@@ -66,6 +69,10 @@ interface FileRecord {
   readonly path: string;
   /** Requests for it that were answered. */
   asked: number;
+  size: number;
+  /** By requests that ended, and with the one that is under way. */
+  had: number;
+  sent: number;
 }
 
 export interface BootRecord {
@@ -336,9 +343,18 @@ const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPX
 function fileOf(stage: StageRecord, path: string): FileRecord {
   const known = stage.files.find((file) => file.path === path);
   if (known) return known;
-  const file: FileRecord = { path, asked: 0 };
+  const file: FileRecord = { path, asked: 0, size: 0, had: 0, sent: 0 };
   if (stage.files.push(file) > MAX_FILES) stage.files.shift();
   return file;
+}
+
+/** Counts into the stage what its file has by now. */
+function count(stage: StageRecord, file: FileRecord, sent: number, size: number): void {
+  const farthest = Math.min(size, Math.max(file.had, sent));
+  stage.sent += farthest - file.sent;
+  stage.size += size - file.size;
+  file.sent = farthest;
+  file.size = size;
 }
 
 function advance(boot: BootRecord, event: BootEvent, world: World): void {
@@ -359,14 +375,17 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
     case "http.progress":
     case "tftp.started":
     case "tftp.progress":
-      stage.size = event.size;
-      if ("sent" in event) stage.sent = event.sent;
+      count(stage, fileOf(stage, event.path), "sent" in event ? event.sent : 0, event.size);
       break;
     case "http.finished":
     case "tftp.finished": {
-      stage.attempts = Math.max(stage.attempts, ++fileOf(stage, event.path).asked);
-      stage.sent = event.sent;
-      stage.size = event.size;
+      const file = fileOf(stage, event.path);
+      stage.attempts = Math.max(stage.attempts, ++file.asked);
+      if (event.type === "http.finished" ? event.status < 300 : event.status !== "refused") {
+        const before = event.type === "http.finished" && event.status === 206 ? file.had : 0;
+        count(stage, file, before + event.sent, event.size);
+        file.had = file.sent;
+      }
       const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";
       stage.failed = !good;
       // A script is asked for again by a machine that waits; of several initrds the last one ends the stage.

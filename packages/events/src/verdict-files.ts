@@ -100,11 +100,11 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
       mend: "Look at its screen at that stage: it resets there.",
     };
   },
-  "download-stalled": (is) => {
-    const { stage, silent } = is;
-    if (stage === null || silent < STALLED_SECONDS || !/\.(started|progress)$/.test(stage.last.type)) return null;
-    const stands = `${pathOf(is)} stands at ${formatBytes(stage.sent)} of ${formatBytes(stage.size)} for ${seconds(silent)}`;
-    if ("reading" in stage.last)
+  "download-stalled": ({ stage, silent }) => {
+    const last = stage?.last;
+    if (silent < STALLED_SECONDS || !last || !("size" in last) || !/\.(started|progress)$/.test(last.type)) return null;
+    const stands = `${last.path} stands at ${formatBytes("sent" in last ? last.sent : 0)} of ${formatBytes(last.size)} for ${seconds(silent)}`;
+    if ("reading" in last)
       return {
         text: `${stands}: this host's disk gives no more of it.`,
         mend: "Look at the disk that http.root is on (its load, `dmesg`), or at the server that it comes from.",
