@@ -116,6 +116,8 @@ ${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine
   }
 });
 
+const PROFILES: Readonly<Record<number, string>> = { 2: ", profile: elsewhere", 8: ", profile: broken" };
+
 /** What each machine does after its first DHCPv6 message, and the verdict that it brings about. */
 const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> = {
   t1: [
@@ -135,13 +137,19 @@ const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> 
   n3: ["download-broken-off", /\/debian12\/large was broken off at .* of 40\.0 MB/],
   n4: ["script-missing", /iPXE asked for \/mine\.ipxe: no such file/],
   n6: ["program-refused", /fetched \/ipxe\/x86_64\/ipxe\.efi 3 times in \d+ s and did not run it\. Secure Boot/],
+  n8: ["template-error", /\/boot\.ipxe could not be rendered: broken\.ipxe:2:\d+: .*nothing/],
   n5: ["name-without-address", /asked for nowhere\.example, which has no IPv6 address/],
   n7: ["dns-failed", /asked for gone\.example, and there is no such name/],
 };
 
 test("machines that say too little, or the wrong thing: what is told of each", { timeout: 240_000 }, async (t) => {
   const vlan = makeVlan(t);
-  await assets(vlan, { "debian12/linux": "kernel", program: "MZ", "debian12/large": Buffer.alloc(40_000_000) });
+  await assets(vlan, {
+    "debian12/linux": "kernel",
+    program: "MZ",
+    "debian12/large": Buffer.alloc(40_000_000),
+    "broken.ipxe": "#!ipxe\necho {{ machine.vars.nothing }}\n",
+  });
   const mac = (n: number): string => `52:54:00:0c:02:0${n}`;
   const names = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: t${n}, mac: "${mac(n)}" }`);
   const rule = (n: number, arch: string, url: string): string => `    - { mac: "${mac(n)}", arch: ${arch}, url: "${url}" }`;
@@ -160,10 +168,11 @@ ${rule(9, "x64-uefi-http", "{{ http }}/program")}
 profiles:
   debian: { kernel: debian12/linux }
   elsewhere: { kernel: "http://[2001:db8:ffff::1]/linux" }
+  broken: { script: broken.ipxe }
 defaultProfile: debian
 machines:
 ${names.join("\n")}
-${[1, 2, 3, 4, 5, 6, 7].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"${n === 2 ? ", profile: elsewhere" : ""} }`).join("\n")}
+${[1, 2, 3, 4, 5, 6, 7, 8].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"${PROFILES[n] ?? ""} }`).join("\n")}
 `,
   );
   startResolver(vlan, "nowhere.example. A 192.0.2.1");
@@ -207,12 +216,18 @@ ${[1, 2, 3, 4, 5, 6, 7].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"$
     up();
     await new Promise((resolve) => setTimeout(resolve, 4000));
     const name = { 5: "nowhere.example", 7: "gone.example" }[n];
-    if (name) await namespace.exec(["curl", "-s", "-o", "/dev/null", `${base}/boot.ipxe`]);
+    const curl = ["curl", "-s", "-o", "/dev/null"];
+    if (name) await namespace.exec([...curl, `${base}/boot.ipxe`]);
     if (name) await namespace.exec(["dig", `@${vlan.address}`, "AAAA", name]);
-    for (const url of urls)
-      await namespace.exec(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", "--limit-rate", "100k", "-m", "3", `${base}${url}`]);
+    for (const url of urls) await namespace.exec([...curl, "-A", "iPXE/1.21", "--limit-rate", "100k", "-m", "3", new URL(url, base).href]);
   };
-  await Promise.all([asks(3, "/boot.ipxe", "/debian12/large"), asks(4, "/mine.ipxe"), asks(5), asks(7)]);
+  await Promise.all([
+    asks(3, "/boot.ipxe", "/debian12/large"),
+    asks(4, "/mine.ipxe"),
+    asks(5),
+    asks(7),
+    asks(8, `tftp://[${vlan.address}]/boot.ipxe`),
+  ]);
   await passes(t, inTime, [[50, SILENCES]]);
 });
 

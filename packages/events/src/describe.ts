@@ -28,7 +28,7 @@ export function levelOf(event: EventBody): Level | null {
       return event.status >= 400 || event.why !== undefined ? "warn" : event.method === "HEAD" ? "debug" : "info";
     case "tftp.finished":
       if (event.status === "refused" && isOptional(event.path)) return "debug";
-      return event.status === "sent" || event.status === "aborted" ? "info" : "warn";
+      return event.status === "aborted" || (event.status === "sent" && event.why === undefined) ? "info" : "warn";
     case "dhcpv6.dropped":
     case "appliance.waiting":
     case "appliance.warned":

@@ -386,7 +386,8 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
         count(stage, file, before + event.sent, event.size);
         file.had = file.sent;
       }
-      const good = event.type === "http.finished" ? event.status < 400 && event.why === undefined : event.status === "sent";
+      // An error's script goes out as any script does, with a reason.
+      const good = event.why === undefined && (event.type === "http.finished" ? event.status < 400 : event.status === "sent");
       stage.failed = !good;
       // A script is asked for again by a machine that waits; of several initrds the last one ends the stage.
       if (good && (stage.endedAt === null || name !== "script")) stage.endedAt = event.at;

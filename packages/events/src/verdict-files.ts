@@ -18,6 +18,11 @@ const downloadOf = ({ stage }: Case): Download | null =>
 const isMissing = ({ why }: Download): boolean => why?.startsWith("no such file") ?? false;
 const isForbidden = (event: Download): boolean =>
   event.type === "http.finished" ? event.status === 403 : event.status === "refused" && /http\.allow/.test(event.why ?? "");
+/** A template: a script then goes out all the same, as one that prints the error. Any other file's error says where: `preseed/a.cfg:2:7: …`. */
+const isBroken = ({ path, why, ...event }: Download): boolean =>
+  event.type === "http.finished"
+    ? event.status === 500 || (event.status === 200 && isScript(path))
+    : event.status === "sent" || (event.status === "refused" && /^\S+:\d+:\d+: /.test(why ?? ""));
 /** By us: a TFTP transfer also fails where the client ends it, as UEFI does that only asks for the size. */
 const isRefused = (event: Download, { failed }: StageRecord): boolean =>
   failed && (event.type === "http.finished" || event.status === "refused");
@@ -46,9 +51,10 @@ const fileMissing =
 
 export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "template-error": ({ boot }) => {
-    const broken = newest(boot, "http.finished", ({ status, why, path }) => (status === 500 || isScript(path)) && why !== undefined);
-    if (!broken || broken.event !== lastDownload(boot) || broken.event.status === 404 || broken.event.status === 403) return null;
-    return { text: `${broken.event.path} could not be rendered: ${broken.event.why}.`, mend: "Mend the template where the message says." };
+    const last = lastDownload(boot);
+    return last?.why !== undefined && isBroken(last)
+      ? { text: `${last.path} could not be rendered: ${last.why}.`, mend: "Mend the template where the message says." }
+      : null;
   },
   "not-allowed": (is) => {
     const event = downloadOf(is);
@@ -126,6 +132,6 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
 
 const pathOf = ({ stage }: Case): string => (stage && "path" in stage.last ? stage.last.path : "the file");
 
-function lastDownload({ entries }: BootRecord): BootEvent | undefined {
-  return entries.findLast(({ event }) => event.type === "http.finished" || event.type === "tftp.finished")?.event;
+function lastDownload({ entries }: BootRecord): Download | undefined {
+  return entries.findLast(({ event }) => event.type === "http.finished" || event.type === "tftp.finished")?.event as Download | undefined;
 }

@@ -334,6 +334,18 @@ test("a TFTP transfer that the client ends is broken off, not refused; one that 
   assert.equal(verdict([...FIRMWARE, tftp("refused", "http.allow does not name this address")], 0)?.rule, "not-allowed");
 });
 
+test("a template that is wrong is told over TFTP too: a script that prints it, and any other file that is refused for it", () => {
+  const sent = (path: string, status: "sent" | "refused", why: string): EventBody =>
+    ({ ...tftp("refused", why), path, status, sent: 5 }) as EventBody;
+  for (const path of ["/boot.ipxe", "/grub/grub.cfg"])
+    assert.match(
+      verdict([...IPXE, rendered(path), sent(path, "sent", "cmdline:1:3: undefined")], 0)?.text ?? "",
+      new RegExp(`^${path} could not be rendered: cmdline:1:3: undefined\\.$`),
+    );
+  assert.equal(verdict([...INSTALLER, sent("/preseed/a.cfg", "refused", "preseed/a.cfg:2:4: undefined")], 0)?.rule, "template-error");
+  assert.equal(verdict([...SCRIPT, sent("/debian-12/linux", "refused", "EACCES: permission denied")], 0)?.rule, "file-unreadable");
+});
+
 test("a machine that its script stops, as it boots again and again, is told so", () => {
   const stopped = { ...rendered("/boot.ipxe"), stopped: "it began 3 boots within 5 minutes and came no further than initrd" } as EventBody;
   const said = verdict([...IPXE, stopped, got("/boot.ipxe")], 40);
