@@ -129,6 +129,7 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     const plain = (words: string): string => words.replace(/ \d+ times/, "");
     assert.ok(plain(verdict).includes(plain(told.text)) && verdict.includes(told.mend), verdict);
     assert.match(await text(page, ".row:has(.bar.failed)"), /kernel[\s\S]*failed/);
+    assert.match(await text(page, ".chart .row[title^='asks for routers']"), /router/);
     assert.match(await text(page, ".entries"), /DHCPv6 Solicit \(firmware-http\)/);
     assert.ok((await page.locator(".why li").count()) > 3);
     assert.match(await text(page, "aside"), /52:54:00:0d:00:07/);

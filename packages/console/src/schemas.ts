@@ -54,6 +54,7 @@ const stageView = z.strictObject({
   attempts: z.int(),
   failed: text.nullable().describe("Why it failed; null where it did not"),
 });
+const besideView = stageView.extend({ name: z.enum(["router", "names"]) });
 const entryView = z.strictObject({
   at: time,
   type: text.describe("docs/log.md has them"),
@@ -64,6 +65,7 @@ const entryView = z.strictObject({
 const bootView = z.strictObject({
   startedAt: time,
   stages: z.array(stageView).readonly(),
+  beside: z.array(besideView).readonly().describe("When it asked for routers, and when its installer looked names up"),
   entries: z.array(entryView).readonly().describe("The newest last"),
 });
 export const timelineView = z.strictObject({

@@ -238,3 +238,32 @@ test("a stage's bytes are those of its files: one fetched again counts once, pie
   assert.deepEqual(bytes("/d/extra.cpio", { type: "http.progress", sent: 2, size: 7 }), ["initrd", 103, 107, 3]);
   assert.deepEqual(bytes("/d/extra.cpio", { status: 206, sent: 4, size: 7 }), ["initrd", 107, 107, 3]);
 });
+
+test("beside the stages: each stretch of asking for routers, and the names that the installer looks up", () => {
+  const { timelines, emit } = stream();
+  const asks: EventBody[] = [
+    { type: "ra.solicited", interface: "eth1", client },
+    { type: "ra.solicited", interface: "eth1", client },
+    { type: "ra.sent", interface: "eth1", to: client, why: "solicited", client },
+  ];
+  const lookup: EventBody = {
+    type: "dns.answered",
+    name: "m.example",
+    qtype: "AAAA",
+    rcode: "NOERROR",
+    from: "upstream",
+    seconds: 0,
+    client,
+  };
+  const silence: EventBody[] = Array(20).fill({ type: "machine.learned", what: "", client });
+  const [before, after] = [BOOT.slice(0, 5), BOOT.slice(5, 13)];
+  for (const event of [...before, ...asks, lookup, ...after, ...silence, ...asks, lookup, lookup]) emit({ ...event });
+  const beside = timelines
+    .get("node-01", 0)
+    ?.boots[0]?.beside.map(({ name, startedAt, endedAt, attempts }) => [name, startedAt, endedAt, attempts]);
+  assert.deepEqual(beside, [
+    ["router", 6_000, 8_000, 2],
+    ["router", 38_000, 40_000, 2],
+    ["names", 41_000, 42_000, 2],
+  ]);
+});

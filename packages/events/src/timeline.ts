@@ -26,6 +26,11 @@ export interface Stage {
   readonly failed: string | null;
 }
 
+/** What goes on beside the stages: asking for routers (each stretch of it), and the names that the installer looks up. */
+export interface Beside extends Omit<Stage, "name"> {
+  readonly name: "router" | "names";
+}
+
 export interface Entry {
   /** The newest time. */
   readonly at: number;
@@ -39,6 +44,7 @@ export interface Entry {
 export interface Boot {
   readonly startedAt: number;
   readonly stages: readonly Stage[];
+  readonly beside: readonly Beside[];
   /** What happened, the newest last. */
   readonly entries: readonly Entry[];
 }
@@ -260,10 +266,44 @@ const isAgain = (a: BootEvent, b: BootEvent): boolean =>
   a.clientKind === b.clientKind &&
   a.duid === b.duid;
 
-const bootOf = ({ startedAt, stages, entries }: BootRecord): Boot => ({
-  startedAt,
-  stages: stages.map(({ last, failed, files, ...stage }) => ({ ...stage, detail: describe(last), failed: failed ? describe(last) : null })),
-  entries: entries.map(({ event, count }) => ({
+function besideOf({ stages, entries }: BootRecord): Beside[] {
+  const beside: { -readonly [Key in keyof Beside]: Beside[Key] }[] = [];
+  const step = (name: Beside["name"], event: BootEvent): { -readonly [Key in keyof Beside]: Beside[Key] } => {
+    const last = beside.findLast((each) => each.name === name);
+    if (last && (name === "names" || event.at - (last.endedAt ?? last.startedAt) < SOLICITED_MS)) return last;
+    const begun = { name, startedAt: event.at, endedAt: null, detail: "", sent: 0, size: 0, attempts: 0, failed: null };
+    beside.push(begun);
+    return begun;
+  };
+  const installer = stages.find(({ name }) => name === "installer")?.startedAt ?? Number.POSITIVE_INFINITY;
+  for (const { event } of entries) {
+    if (event.type === "ra.solicited") {
+      const asked = step("router", event);
+      asked.attempts++;
+      asked.detail ||= describe(event);
+    } else if (event.type === "ra.sent") {
+      const answered = step("router", event);
+      answered.endedAt = event.at;
+      answered.detail = describe(event);
+    } else if ((event.type === "dns.answered" || event.type === "dns.counted") && event.at >= installer) {
+      const looked = step("names", event);
+      looked.attempts += event.type === "dns.counted" ? event.count : 1;
+      looked.endedAt = event.at;
+      looked.detail = describe(event);
+    }
+  }
+  return beside;
+}
+
+const bootOf = (boot: BootRecord): Boot => ({
+  startedAt: boot.startedAt,
+  beside: besideOf(boot),
+  stages: boot.stages.map(({ last, failed, files, ...stage }) => ({
+    ...stage,
+    detail: describe(last),
+    failed: failed ? describe(last) : null,
+  })),
+  entries: boot.entries.map(({ event, count }) => ({
     at: event.at,
     type: event.type,
     text: describe(event),

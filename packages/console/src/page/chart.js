@@ -12,6 +12,11 @@ function ticks(span) {
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => i * step);
 }
 
+const BESIDE = [
+  ["router", "asks for routers"],
+  ["names", "the installer looks names up"],
+];
+
 const percent = (part, whole) => `${Math.min(100, (100 * part) / whole).toFixed(2)}%`;
 
 function says({ startedAt, endedAt, sent, size, attempts, failed }, now) {
@@ -32,15 +37,16 @@ export function Chart({ boot, running }) {
   const now = going
     ? Date.now()
     : Math.max(...boot.stages.map(({ startedAt, endedAt }) => endedAt ?? startedAt), ...boot.entries.map(({ at }) => at));
-  const begun = Math.min(boot.startedAt, ...boot.stages.map(({ startedAt }) => startedAt));
+  const rows = [...boot.stages, ...boot.beside].toSorted((a, b) => a.startedAt - b.startedAt);
+  const begun = Math.min(boot.startedAt, ...rows.map(({ startedAt }) => startedAt));
   const span = Math.max(200, now - begun);
-  const labels = new Map(state.stages.map(({ name, label }) => [name, label]));
+  const labels = new Map([...state.stages.map(({ name, label }) => [name, label]), ...BESIDE]);
   return html`<figure class="chart" aria-label="Stages of the boot that began at ${clock(boot.startedAt)}">
-    ${boot.stages.map((stage) => {
+    ${rows.map((stage) => {
       const { name, startedAt, endedAt, failed, detail } = stage;
       const kind = failed !== null ? "failed" : endedAt === null ? "open" : "";
       const style = { left: percent(startedAt - begun, span), width: percent((endedAt ?? now) - startedAt, span) };
-      return html`<div class="row" key=${name} title=${`${labels.get(name)}: ${detail}`}>
+      return html`<div class="row" key=${`${name} ${startedAt}`} title=${`${labels.get(name)}: ${detail}`}>
         <span class="stage"><${Badge} stage=${name} />${name}</span>
         <span class="lane"><span class="bar ${look(name).phase} ${kind}" style=${style}></span></span>
         <span class="says">${says(stage, now)}</span>

@@ -29,7 +29,7 @@ export function clock(at) {
 
 const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 
-/** How each stage looks: a letter, and the colour of its phase. */
+/** How each stage, and what goes on beside them, looks: a letter, and the colour of its phase. */
 const LOOKS = {
   firmware: ["F", "firmware"],
   program: ["P", "firmware"],
@@ -40,6 +40,8 @@ const LOOKS = {
   installer: ["N", "installer"],
   answers: ["A", "installer"],
   done: ["✓", "done"],
+  router: ["R", "ipxe"],
+  names: ["D", "installer"],
 };
 
 /** `stage` null: it was met, and has not begun a boot. */

@@ -86,7 +86,8 @@ function print(machine: MachineView, { boots }: TimelineView): void {
   if (boot) {
     console.log(`\n${boots.length > 1 ? `the newest of ${boots.length} boots, ` : "its boot, "}begun ${ago(boot.startedAt)}:`);
     const now = Date.now();
-    const rows = boot.stages.map(({ name, startedAt, endedAt, detail, failed }) => [
+    const steps = [...boot.stages, ...boot.beside].toSorted((a, b) => a.startedAt - b.startedAt);
+    const rows = steps.map(({ name, startedAt, endedAt, detail, failed }) => [
       failed === null ? (name === "done" ? green(name) : name) : red(name),
       `+${((startedAt - boot.startedAt) / 1000).toFixed(1)} s`,
       endedAt === null ? formatDuration((now - startedAt) / 1000) : `${((endedAt - startedAt) / 1000).toFixed(1)} s`,
