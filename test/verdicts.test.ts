@@ -116,7 +116,7 @@ ${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine
   }
 });
 
-const PROFILES: Readonly<Record<number, string>> = { 2: ", profile: elsewhere", 8: ", profile: broken" };
+const PROFILES: Readonly<Record<number, string>> = { 2: ", profile: elsewhere", 8: ", profile: broken", 9: ", profile: astray" };
 
 /** What each machine does after its first DHCPv6 message, and the verdict that it brings about. */
 const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> = {
@@ -138,6 +138,10 @@ const SILENCES: Readonly<Record<string, readonly [rule: string, says: RegExp]>> 
   n4: ["script-missing", /iPXE asked for \/mine\.ipxe: no such file/],
   n6: ["program-refused", /fetched \/ipxe\/x86_64\/ipxe\.efi 3 times in \d+ s and did not run it\. Secure Boot/],
   n8: ["template-error", /\/boot\.ipxe could not be rendered: broken\.ipxe:2:\d+: .*nothing/],
+  n9: [
+    "script-missing",
+    /\/boot\.ipxe: no such file under boot-assets: brokn\.ipxe, the script of profile astray\. Did you mean broken\.ipxe\?/,
+  ],
   n5: ["name-without-address", /asked for nowhere\.example, which has no IPv6 address/],
   n7: ["dns-failed", /asked for gone\.example, and there is no such name/],
 };
@@ -169,10 +173,11 @@ profiles:
   debian: { kernel: debian12/linux }
   elsewhere: { kernel: "http://[2001:db8:ffff::1]/linux" }
   broken: { script: broken.ipxe }
+  astray: { script: brokn.ipxe }
 defaultProfile: debian
 machines:
 ${names.join("\n")}
-${[1, 2, 3, 4, 5, 6, 7, 8].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"${PROFILES[n] ?? ""} }`).join("\n")}
+${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}"${PROFILES[n] ?? ""} }`).join("\n")}
 `,
   );
   startResolver(vlan, "nowhere.example. A 192.0.2.1");

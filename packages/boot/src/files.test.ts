@@ -93,9 +93,14 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
   assert.match(await text("/boot.ipxe"), /^#!ipxe\necho mine\necho netboot6: node-01, profile wait\n/);
   answer = { ...state, profile: { kind: "script", script: "own.ipxe", once: true, bootProgram: "ipxe" } };
   assert.equal(await text("/boot.ipxe"), "#!ipxe\necho node-01\n");
-  answer = { ...state, profile: { kind: "script", script: "missing.ipxe", once: true, bootProgram: "ipxe" } };
+  answer = { ...state, profile: { kind: "script", script: "scripts/Own.ipxe", once: true, bootProgram: "ipxe" } };
   const broken = await find("/boot.ipxe");
-  assert.ok(broken.kind === "broken" && broken.body.toString().startsWith("#!ipxe\necho netboot6: "));
+  const why = "no such file under boot-assets: scripts/Own.ipxe, the script of profile wait";
+  assert.ok(broken.kind === "broken" && broken.body.toString().startsWith(`#!ipxe\necho netboot6: ${why}`));
+  assert.equal(broken.why, why);
+  answer = { ...state, profile: { kind: "script", script: "scripts/own.ipxe", once: true, bootProgram: "ipxe" } };
+  const near = await find("/boot.ipxe");
+  assert.equal(near.kind === "broken" && near.why, `${why.replace("Own", "own")}. Did you mean own.ipxe?`);
 });
 
 test("autoexec.ipxe is made in every folder that is there, and nowhere else", async () => {

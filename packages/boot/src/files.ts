@@ -73,7 +73,7 @@ export class BootFiles {
 
   async #made(name: string, client: Address, claims: Claims): Promise<Found> {
     const generated = await this.#generated(name);
-    if (!generated) return { kind: "missing", why: `no such file under boot-assets${await this.#meant.suggest(name, Date.now())}` };
+    if (!generated) return { kind: "missing", why: await this.#missing(name, "") };
     return this.#render(name, null, client, claims, generated);
   }
 
@@ -101,12 +101,16 @@ export class BootFiles {
       throw new TemplateError(`profile ${state.profileName} is a script for ${state.profile.bootProgram}, and ${name} is another's`);
     const source = own ? state.profile.script : name;
     const path = own || file === null ? await this.#inside(source) : file;
-    if (path === null) throw new TemplateError(`profile ${state.profileName}: no such file under boot-assets: ${source}`);
+    if (path === null) throw new TemplateError(await this.#missing(source, `: ${source}, the script of profile ${state.profileName}`));
     const script =
       isBootScript(name) && !usesScript(state) ? (isGrubConfig(name) ? grubCommands(state).join("\n") : profileCommands(state)) : null;
     const values = script === null ? state.values : { ...state.values, script };
     // A profile's script is for the boot program, whatever it is called.
     return compileTemplate(await readFile(path, "utf8"), source, goesInto(own ? name : source))(values);
+  }
+
+  async #missing(name: string, which: string): Promise<string> {
+    return `no such file under boot-assets${which}${await this.#meant.suggest(name, Date.now())}`;
   }
 
   async #generated(name: string): Promise<((state: BootState) => string) | null> {

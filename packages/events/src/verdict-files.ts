@@ -25,7 +25,7 @@ const isBroken = ({ path, why, ...event }: Download): boolean =>
     : event.status === "sent" || (event.status === "refused" && /^\S+:\d+:\d+: /.test(why ?? ""));
 /** By us: a TFTP transfer also fails where the client ends it, as UEFI does that only asks for the size. */
 const isRefused = (event: Download, { failed }: StageRecord): boolean =>
-  failed && (event.type === "http.finished" || event.status === "refused");
+  failed && (event.type === "http.finished" || event.status === "refused" || event.status === "sent");
 
 const WHO: Readonly<Partial<Record<StageName, string>>> = { program: "firmware", installer: "the installer", answers: "the installer" };
 
@@ -46,13 +46,13 @@ const fileMissing =
   (is) => {
     const event = refused(is, ...stages);
     if (!event || !isMissing(event)) return null;
-    return { text: `${asked(is, event)}: no such file under boot-assets.`, mend: meant(event.why, mend) };
+    return { text: `${asked(is, event)}: ${event.why?.replace(/\. Did you mean .*/, "")}.`, mend: meant(event.why, mend) };
   };
 
 export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "template-error": ({ boot }) => {
     const last = lastDownload(boot);
-    return last?.why !== undefined && isBroken(last)
+    return last?.why !== undefined && isBroken(last) && !isMissing(last)
       ? { text: `${last.path} could not be rendered: ${last.why}.`, mend: "Mend the template where the message says." }
       : null;
   },
@@ -66,7 +66,10 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     "program",
     "firmware",
   ),
-  "script-missing": fileMissing("Put the script there, or delete the rule that names it: /boot.ipxe is made without one.", "script"),
+  "script-missing": fileMissing(
+    "Put the script there, correct `script` of its profile, or delete the rule that names it: /boot.ipxe is made without one.",
+    "script",
+  ),
   "kernel-missing": fileMissing("Put the kernel there, or correct `kernel` of its profile.", "kernel"),
   "initrd-missing": fileMissing("Put the initrd there, or correct `initrd` of its profile.", "initrd"),
   "answers-missing": fileMissing("Put the answers file there, or correct the URL on the kernel's command line.", "installer", "answers"),

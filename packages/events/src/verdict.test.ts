@@ -346,6 +346,19 @@ test("a template that is wrong is told over TFTP too: a script that prints it, a
   assert.equal(verdict([...SCRIPT, sent("/debian-12/linux", "refused", "EACCES: permission denied")], 0)?.rule, "file-unreadable");
 });
 
+test("a profile's script that is not there is missing, though /boot.ipxe goes out in its place and prints that", () => {
+  const why = "no such file under boot-assets: mine.ipxe, the script of profile own";
+  const over = (event: EventBody): Verdict | null => verdict([...IPXE, event], 0);
+  const tftpSent = { ...tftp("refused", why), path: "/boot.ipxe", status: "sent", sent: 5 } as EventBody;
+  for (const event of [got("/boot.ipxe", { why }), tftpSent]) {
+    const said = over(event);
+    assert.equal(said?.rule, "script-missing");
+    assert.equal(said.text, `iPXE asked for /boot.ipxe: ${why}.`);
+    assert.match(said.mend, /correct `script` of its profile/);
+  }
+  assert.equal(over(got("/boot.ipxe", { why: `${why}. Did you mean scripts/mine.ipxe?` }))?.mend, "Did you mean scripts/mine.ipxe?");
+});
+
 test("a machine that its script stops, as it boots again and again, is told so", () => {
   const stopped = { ...rendered("/boot.ipxe"), stopped: "it began 3 boots within 5 minutes and came no further than initrd" } as EventBody;
   const said = verdict([...IPXE, stopped, got("/boot.ipxe")], 40);
