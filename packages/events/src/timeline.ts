@@ -27,7 +27,7 @@ export interface Stage {
 }
 
 /** What goes on beside the stages: asking for routers (each stretch of it), and the names that the installer looks up. */
-export interface Beside extends Omit<Stage, "name"> {
+interface Beside extends Omit<Stage, "name"> {
   readonly name: "router" | "names";
 }
 
