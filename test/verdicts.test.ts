@@ -232,6 +232,7 @@ ${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).
     asks(5),
     asks(7),
     asks(8, `tftp://[${vlan.address}]/boot.ipxe`),
+    asks(9, "/boot.ipxe"),
   ]);
   await passes(t, inTime, [[50, SILENCES]]);
 });
