@@ -82,6 +82,7 @@ for (const recipe of readdirSync(folder))
       const text = await render(path);
       if (path.endsWith(".ign")) assert.equal(JSON.parse(text).ignition.version, "3.4.0");
       if (/-data$|\.yaml$/.test(path)) assert.ok(parse(text));
+      if (/talos/.test(recipe)) assert.equal(typeof parse(text).machine.token, "string");
       whole += text;
     }
     assert.equal(whole.includes("/done/"), profile.kind === "kernel" && profile.once, "who installs once reports it");
