@@ -169,7 +169,10 @@ export class Advertiser {
       this.#encode(this.#world.now());
     }
     let failed: Error | null = null;
-    for (const message of this.#messages) failed ??= this.#world.send(message, to);
+    for (const message of this.#messages) {
+      const error = this.#world.send(message, to);
+      failed ??= error;
+    }
     return failed;
   }
 

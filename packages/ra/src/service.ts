@@ -144,7 +144,6 @@ class Runner {
     // In place of its own reader and emitter: a solicitation waits while they run.
     const buffer = Buffer.alloc(65_536);
     const take = (_: Buffer, length: number, source: string): void => {
-      if (this.#closed) return;
       this.#advertiser.receive(buffer.subarray(0, length), source);
       this.#plan();
     };
@@ -153,7 +152,7 @@ class Runner {
     wrap.emit = (event, ...args) => {
       if (event !== "recvReady") return others.call(wrap, event, ...args);
       try {
-        wrap.recv(buffer, take);
+        if (!this.#closed) wrap.recv(buffer, take); // a closed one would open another, as for sending
       } catch (error) {
         this.#advertiser.drop((error as Error).message);
       }
