@@ -42,6 +42,16 @@ const got = (path: string, userAgent: string, status = 200): EventBody => ({
 });
 const rendered = (path: string): EventBody => ({ type: "machine.rendered", path, profile: "p", profileKind: "kernel", why: "w", client });
 
+const lookup: EventBody = {
+  type: "dns.answered",
+  name: "m.example",
+  qtype: "AAAA",
+  rcode: "NOERROR",
+  from: "upstream",
+  seconds: 0,
+  client,
+};
+
 const BOOT: EventBody[] = [
   dhcp("Solicit", "Advertise", "firmware-http"),
   dhcp("Request", "Reply", "firmware-http"),
@@ -176,21 +186,14 @@ test("a router solicited just before firmware's Solicit belongs to the boot that
   emit({ type: "ra.solicited", interface: "eth1", client });
   emit({ type: "ra.sent", interface: "eth1", to: client, why: "solicited", client });
   emit(dhcp("Solicit", "Advertise", "firmware-http"));
-  const types = timelines.get("node-01", 0)?.boots.map(({ entries }) => entries.map(({ type }) => type));
+  const boots = timelines.get("node-01", 0)?.boots;
+  const types = boots?.map(({ entries }) => entries.map(({ type }) => type));
+  assert.equal(boots?.[1]?.startedAt, boots?.[1]?.entries[0]?.at);
   assert.deepEqual(types?.[1], ["ra.solicited", "ra.sent", "dhcpv6.answered"]);
   assert.ok(!types?.[0]?.includes("ra.solicited"));
 });
 
 test("an installer that needs no DHCPv6 is known by the first name that it looks up; iPXE's between two files is none", () => {
-  const lookup: EventBody = {
-    type: "dns.answered",
-    name: "m.example",
-    qtype: "AAAA",
-    rcode: "NOERROR",
-    from: "upstream",
-    seconds: 0,
-    client,
-  };
   const last = (...events: EventBody[]): string | undefined => {
     const { timelines, emit } = stream();
     for (const event of [...BOOT.slice(0, 12), ...events]) emit({ ...event });
@@ -246,15 +249,6 @@ test("beside the stages: each stretch of asking for routers, and the names that 
     { type: "ra.solicited", interface: "eth1", client },
     { type: "ra.sent", interface: "eth1", to: client, why: "solicited", client },
   ];
-  const lookup: EventBody = {
-    type: "dns.answered",
-    name: "m.example",
-    qtype: "AAAA",
-    rcode: "NOERROR",
-    from: "upstream",
-    seconds: 0,
-    client,
-  };
   const silence: EventBody[] = Array(20).fill({ type: "machine.learned", what: "", client });
   const [before, after] = [BOOT.slice(0, 5), BOOT.slice(5, 13)];
   for (const event of [...before, ...asks, lookup, ...after, ...silence, ...asks, lookup, lookup]) emit({ ...event });

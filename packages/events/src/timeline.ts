@@ -223,7 +223,7 @@ export class Timelines {
     if (last && !beginsBoot(last, event)) return last;
     const entries = last ? solicitedBefore(last, event.at) : [];
     if (last && entries.length > 0 && last.stages.length > 0) this.#unstored.set(keyOf(machine, last), { machine, boot: last });
-    const boot: BootRecord = { startedAt: event.at, stages: [], entries, heardAt: event.at };
+    const boot: BootRecord = { startedAt: entries[0]?.event.at ?? event.at, stages: [], entries, heardAt: event.at };
     boots.push(boot);
     if (boots.length > MAX_BOOTS) this.#forget(machine, boots.shift() as BootRecord);
     return boot;
