@@ -240,10 +240,7 @@ test("another router that says M=0 O=0: the machine that hears it alone goes no 
   advertise(vlan, router.namespace, "eth0", vlan.prefix);
   await inTime.appliance.waitFor((line) => line.event === "ra.heard", 15);
   // An iPXE that asks for no autoexec.ipxe: it obeys that router, and is not heard again.
-  await until(vlan, 1, "ipxe");
-  const ipxe = vlan.client("ipxe", { mac: MACHINE(1).mac });
-  ipxe.up();
-  await solicit(ipxe.namespace, 1);
+  await solicits(vlan, 1);
   await passes(t, inTime, [
     [
       35,
@@ -261,12 +258,7 @@ test("advertisements that a switch drops: the machine asks for a router again an
   const vlan = makeVlan(t);
   await assets(vlan, {});
   const inTime = await startInTime(t, vlan, `networks: [{ interface: prov0 }]\n${MACHINES}`);
-  await until(vlan, 1, "ipxe");
-  const ipxe = vlan.client("ipxe", { mac: MACHINE(1).mac });
-  ipxe.namespace.sysctl({ "ipv6/conf/eth0/accept_ra": 0 });
-  ipxe.up();
-  // As often as iPXE asks where no advertisement comes (docs/clients.md).
-  await solicit(ipxe.namespace, 6);
+  await solicits(vlan, 6); // as often as iPXE does where no advertisement comes (docs/clients.md)
   await passes(t, inTime, [
     [
       10,
@@ -280,8 +272,12 @@ test("advertisements that a switch drops: the machine asks for a router again an
   ]);
 });
 
-/** Solicits routers, whatever was heard before. */
-async function solicit(namespace: Namespace, times: number): Promise<void> {
+/** A machine whose iPXE is up solicits routers so often, whatever it hears, and does nothing else. */
+async function solicits(vlan: ProvisioningVlan, times: number): Promise<void> {
+  await until(vlan, 1, "ipxe");
+  const { namespace, up } = vlan.client("ipxe", { mac: MACHINE(1).mac });
+  namespace.sysctl({ "ipv6/conf/eth0/accept_ra": 0 });
+  up();
   await namespace.exec(["sh", "-c", "until ip -6 addr show dev eth0 scope link -tentative | grep -q fe80; do sleep 0.1; done"], {
     timeout: 10,
   });
