@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeRouterAdvertisement, encodeRouterSolicitation } from "@netboot6/codec";
+import { encodeRouterAdvertisement, encodeRouterSolicitation, prefixOf } from "@netboot6/codec";
 import { SAME, SETTINGS, situation, TestWorld } from "./test-world.ts";
 
 const RS = encodeRouterSolicitation({ sourceMac: null });
@@ -286,4 +286,22 @@ test("100,000 mutated packets: no throw, one answer at most, nothing left behind
     }
   }
   assert.ok(answered > 5_000, `${answered}`);
+});
+
+test("where one message of an answer cannot be sent, the others go out, and the answer is not told as sent", () => {
+  const routes = Array.from({ length: 100 }, (_, n) => ({
+    prefix: prefixOf(`2001:db8:${n + 1}::`, 48),
+    lifetime: 60,
+    preference: "high" as const,
+  }));
+  const world = new TestWorld(situation({ routes }));
+  world.pass(0.1);
+  const whole = world.sent.length;
+  assert.ok(whole > 1);
+  world.sent.length = 0;
+  world.events.length = 0;
+  world.kept = 1;
+  world.advertiser.receive(RS, from(0));
+  assert.equal(world.sent.length, whole - 1);
+  assert.equal(world.of("ra.sent").length, 0);
 });

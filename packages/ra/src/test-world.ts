@@ -62,6 +62,8 @@ export const SAME: RouterAdvertisement = {
 
 export class TestWorld {
   now = 0;
+  /** So many messages from now on are kept from being sent. */
+  kept = 0;
   readonly sent: Sent[] = [];
   readonly events: EventBody[] = [];
   readonly advertiser: Advertiser;
@@ -75,6 +77,10 @@ export class TestWorld {
       send: (message, to) => {
         const ra = decodeRouterAdvertisement(message);
         if (!ra.ok) throw new Error(ra.why);
+        if (this.kept > 0) {
+          this.kept--;
+          return new Error("ENOBUFS");
+        }
         this.sent.push({ at: this.now, to, ra: ra.value });
         return null;
       },
