@@ -66,6 +66,13 @@ test("a file that is written to while it is read is waited for, not for long, an
   assert.equal(whole?.body.length, statSync(path("growing")).size);
 });
 
+test("a copy that comes in pieces is given out once it is whole", async () => {
+  const cache = new FileCache(100e6);
+  writeFileSync(path("copied"), "piece");
+  for (let piece = 1; piece <= 5; piece++) setTimeout(() => appendFile(path("copied"), "piece"), piece * 100);
+  assert.equal((await cache.get(now("copied")))?.body.length, 30);
+});
+
 test("a large file: replaced, the one that was opened goes on; written to, it breaks off", async () => {
   writeFileSync(path("iso"), "old content");
   const open = await OpenFile.open(path("iso"));

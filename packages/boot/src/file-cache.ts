@@ -29,6 +29,7 @@ const LARGEST_BYTES = 2 ** 31;
 const SMALL_BYTES = 8 * 1024;
 /** So long one that is being written is waited for: firmware and GRUB give up where they are told 503, or where no head comes for 5 s. */
 const BEING_WRITTEN_MS = 3_000;
+/** One that was written to so lately may well be written to again: a copy over the network comes in pieces. */
 const LOOK_AGAIN_MS = 250;
 
 export const onDisk = (file: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats): FileOnDisk => ({
@@ -37,6 +38,8 @@ export const onDisk = (file: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats
   modified: mtimeMs,
   version: `${dev}-${ino}-${size}-${mtimeMs}-${ctimeMs}`,
 });
+
+const isFresh = ({ modified }: FileOnDisk): boolean => Math.abs(Date.now() - modified) < LOOK_AGAIN_MS;
 
 export class FileCache {
   readonly #largest: number;
@@ -70,7 +73,7 @@ export class FileCache {
         const before = onDisk(file, await handle.stat());
         const { body, etag } = await readWhole(handle, before.size);
         const after = onDisk(file, await handle.stat());
-        if (body.length !== before.size || after.version !== before.version) continue;
+        if (body.length !== before.size || after.version !== before.version || isFresh(after)) continue;
         const cached = { ...before, body, text: body.length <= SMALL_BYTES ? body.toString("latin1") : null, etag };
         this.#files.set(file, cached);
         return cached;
