@@ -1,10 +1,10 @@
 /** Faults that show in time alone, part of verdicts.test.ts: the appliance's clock is its own, and is moved on. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Clock, type Namespace, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
-import { makeVlan } from "./setup.ts";
+import { makeVlan, startAppliance } from "./setup.ts";
 import { assets, MACHINE, passes, script, startInTime, startResolver, until, verdict } from "./verdicts-setup.ts";
 
 const ZEROS = Buffer.alloc(40_000_000);
@@ -185,6 +185,42 @@ test("a file that this host's disk does not give is not blamed on the machine", 
     ],
   ]);
   disk.kill("SIGINT");
+});
+
+test("what netboot6 itself cuts off or holds back is not blamed on the machine", { timeout: 90_000 }, async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, { "debian12/linux": ZEROS, "debian12/growing": "" });
+  const configuration = `networks: [{ interface: prov0 }]\nprofiles: { debian: { kernel: debian12/linux } }\n${MACHINES}`;
+  const asks = async (n: number, file: string, ...how: string[]): Promise<void> => {
+    const { namespace, fetch } = host(vlan, n);
+    await fetch("iPXE/1.21", "/boot.ipxe");
+    const url = `http://[${vlan.address}]/debian12/${file}`;
+    namespace.spawn(["curl", "-s", "-o", "/dev/null", ...how, "-A", "iPXE/1.21", url], { stdio: "ignore" });
+  };
+  const slowly = ["--limit-rate", "1M"];
+  const first = await startAppliance(t, vlan, { configuration });
+  const growing = join(vlan.dir, "boot-assets/debian12/growing");
+  const copy = setInterval(() => appendFileSync(growing, "more"), 100);
+  t.after(() => clearInterval(copy));
+  await Promise.all([asks(1, "linux", ...slowly), asks(2, "growing")]);
+  assert.match(
+    await verdict(first, "n2", "not-ready"),
+    /\/debian12\/growing and did not get it: it is being written, .* Wait for that .* boot another client again/,
+  );
+  clearInterval(copy);
+  assert.equal(await first.stop(), 0);
+
+  const second = await startAppliance(t, vlan, { configuration, name: "second" });
+  const cut = (why: string): RegExp =>
+    new RegExp(`/debian12/linux was cut off by this side at \\d+\\.\\d MB of 40\\.0 MB: ${why}\\. .*boot the machine again`);
+  assert.match(await verdict(second, "n1", "cut-off-by-netboot6"), cut("netboot6 stopped"));
+  await asks(3, "linux", ...slowly);
+  await wait(4); // it is under way, and that is stored
+  process.kill(second.pid, "SIGKILL");
+  await second.exit;
+
+  const third = await startAppliance(t, vlan, { configuration, name: "third" });
+  assert.match(await verdict(third, "n3", "cut-off-by-netboot6"), cut("netboot6 was started again"));
 });
 
 test("behind a relay: iPXE that waits for DHCPv4, and an installer with an address of its own choice", { timeout: 90_000 }, async (t) => {

@@ -18,6 +18,9 @@ const downloadOf = ({ stage }: Case): Download | null =>
 const isMissing = ({ why }: Download): boolean => why?.startsWith("no such file") ?? false;
 const isForbidden = (event: Download): boolean =>
   event.type === "http.finished" ? event.status === 403 : event.status === "refused" && /http\.allow/.test(event.why ?? "");
+const isBeingWritten = ({ why }: Download): boolean => why?.endsWith(" is being written") ?? false;
+const isNotReady = (event: Download): boolean =>
+  isBeingWritten(event) || /^the main thread did not answer |^too many transfers$/.test(event.why ?? "");
 /** A template: a script then goes out all the same, as one that prints the error. Any other file's error says where: `preseed/a.cfg:2:7: …`. */
 const isBroken = ({ path, why, ...event }: Download): boolean =>
   event.type === "http.finished"
@@ -26,6 +29,9 @@ const isBroken = ({ path, why, ...event }: Download): boolean =>
 /** By us: a TFTP transfer also fails where the client ends it, as UEFI does that only asks for the size. */
 const isRefused = (event: Download, { failed }: StageRecord): boolean =>
   failed && (event.type === "http.finished" || event.status === "refused" || event.status === "sent");
+
+type UnderWay = Extract<BootEvent, { type: "http.started" | "http.progress" | "tftp.started" | "tftp.progress" }>;
+const isUnderWay = (event: Extract<BootEvent, { size: number }>): event is UnderWay => /\.(started|progress)$/.test(event.type);
 
 const WHO: Readonly<Partial<Record<StageName, string>>> = { program: "firmware", installer: "the installer", answers: "the installer" };
 
@@ -73,6 +79,30 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "kernel-missing": fileMissing("Put the kernel there, or correct `kernel` of its profile.", "kernel"),
   "initrd-missing": fileMissing("Put the initrd there, or correct `initrd` of its profile.", "initrd"),
   "answers-missing": fileMissing("Put the answers file there, or correct the URL on the kernel's command line.", "installer", "answers"),
+  "not-ready": (is) => {
+    const event = refused(is, "program", "ipxe", "script", "kernel", "initrd", "installer", "answers");
+    if (!event || !isNotReady(event)) return null;
+    const [text, mend] = isBeingWritten(event)
+      ? [
+          "it is being written, and given out once it is whole",
+          "Wait for that (a file that is copied under another name and then renamed is whole at once).",
+        ]
+      : ["netboot6 was too busy", "If it comes again, look at this host's load (CPU, disk)."];
+    return {
+      text: `${asked(is, event)} and did not get it: ${text} (${event.why}).`,
+      mend: `${mend} iPXE asks again by itself; boot another client again.`,
+    };
+  },
+  "cut-off-by-netboot6": ({ stage, world }) => {
+    const last = stage?.last;
+    if (!last || !("size" in last)) return null;
+    const why = isUnderWay(last) ? world.brokeOff(last.type.startsWith("http") ? "http" : "tftp", last.at) : last.why;
+    if (why == null || !(isUnderWay(last) || /^netboot6 /.test(why))) return null;
+    return {
+      text: `${last.path} was cut off by this side at ${formatBytes("sent" in last ? last.sent : 0)} of ${formatBytes(last.size)}: ${why}.`,
+      mend: "Once netboot6 answers again (`netboot6 status`), boot the machine again if it does not ask by itself.",
+    };
+  },
   "file-unreadable": (is) => {
     const event = refused(is, "program", "script", "kernel", "initrd", "installer", "answers");
     if (!event || event.why === undefined) return null;
@@ -111,7 +141,7 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
   },
   "download-stalled": ({ stage, silent }) => {
     const last = stage?.last;
-    if (silent < STALLED_SECONDS || !last || !("size" in last) || !/\.(started|progress)$/.test(last.type)) return null;
+    if (silent < STALLED_SECONDS || !last || !("size" in last) || !isUnderWay(last)) return null;
     const stands = `${last.path} stands at ${formatBytes("sent" in last ? last.sent : 0)} of ${formatBytes(last.size)} for ${seconds(silent)}`;
     if ("reading" in last)
       return {

@@ -124,6 +124,14 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     events: [...INSTALLER, got("/preseed/x.cfg", { status: 404, why: "no such file under boot-assets", userAgent: "Wget" })],
     says: /the installer asked for \/preseed\/x\.cfg: no such file/,
   },
+  "not-ready": {
+    events: [...IPXE, got("/boot.ipxe", { status: 503, why: 'the main thread did not answer "machine" within 4000 ms' })],
+    says: /^iPXE asked for \/boot\.ipxe and did not get it: netboot6 was too busy \(the main thread did not answer "machine" .*load/,
+  },
+  "cut-off-by-netboot6": {
+    events: [...SCRIPT, got("/debian-12/linux", { sent: 3, complete: false, why: "netboot6 stopped" })],
+    says: /^\/debian-12\/linux was cut off by this side at 3 B of 5 B: netboot6 stopped\. .*boot the machine again/,
+  },
   "file-unreadable": {
     events: [...SCRIPT, missing("/debian-12/linux", "EACCES: permission denied")],
     says: /\/debian-12\/linux and it could not be read: EACCES/,
@@ -357,6 +365,35 @@ test("a profile's script that is not there is missing, though /boot.ipxe goes ou
     assert.match(said.mend, /correct `script` of its profile/);
   }
   assert.equal(over(got("/boot.ipxe", { why: `${why}. Did you mean scripts/mine.ipxe?` }))?.mend, "Did you mean scripts/mine.ipxe?");
+});
+
+test("a file that is being written is told so, over HTTP, over TFTP and where it was on its way", () => {
+  const why = "/srv/boot-assets/debian-12/linux is being written";
+  const path = "/debian-12/linux";
+  const over = { ...tftp("refused", why), path } as EventBody;
+  for (const event of [got(path, { status: 503, why }), got(path, { sent: 3, complete: false, why }), over]) {
+    const said = verdict([...SCRIPT, event], 20);
+    assert.equal(said?.rule, "not-ready");
+    assert.match(
+      `${said.text} ${said.mend}`,
+      /debian-12\/linux and did not get it: it is being written, .* is being written\)\. Wait for that/,
+    );
+  }
+  const script = got("/boot.ipxe", { status: 503, why: "EACCES: permission denied, open '/srv/boot-assets/boot.ipxe'" });
+  assert.equal(verdict([...IPXE, script], 0)?.rule, "file-unreadable");
+});
+
+test("a download that a service's end cut off is not blamed on the machine, and one that began after it is", () => {
+  const started = { type: "http.started", id: 2, path: "/debian-12/linux", size: 40e6, userAgent: "iPXE/1", ...who } as const;
+  const stands: EventBody[] = [started, { type: "http.progress", id: 2, path: "/debian-12/linux", sent: 12e6, size: 40e6, ...who }];
+  const ready: EventBody = { type: "service.ready", service: "http", listens: [] };
+  const failed: EventBody = { type: "service.failed", service: "http", why: "its thread ended", retry: 0.5 };
+  const cut = (why: string): RegExp => new RegExp(`^/debian-12/linux was cut off by this side at 12\\.0 MB of 40\\.0 MB: ${why}\\.$`);
+  assert.match(verdict([ready, ...SCRIPT, ...stands, failed], 0)?.text ?? "", cut("http ended: its thread ended"));
+  assert.match(verdict([ready, ...SCRIPT, ...stands, failed, ready], 0)?.text ?? "", cut("http ended: its thread ended"));
+  assert.match(verdict([...SCRIPT, ...stands, ready], 0)?.text ?? "", cut("netboot6 was started again"));
+  assert.equal(verdict([...SCRIPT, ...stands, { ...ready, service: "tftp" }], 20)?.rule, "download-stalled");
+  assert.equal(verdict([ready, ...SCRIPT, failed, ready, ...stands], 20)?.rule, "download-stalled");
 });
 
 test("a machine that its script stops, as it boots again and again, is told so", () => {

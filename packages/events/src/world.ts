@@ -1,7 +1,7 @@
 /** What is known beside one machine's own boot, and may be why it stands still: a reader of the stream, bounded in memory. */
 import type { Address } from "@netboot6/codec";
 import { isScript, type StageName } from "./stages.ts";
-import type { BootEvent } from "./types.ts";
+import type { BootEvent, ServiceName } from "./types.ts";
 
 export interface Router {
   readonly router: Address;
@@ -36,6 +36,8 @@ export class World {
   readonly #routers = new Map<string, Map<Address, Router>>();
   /** Networks on which we advertise. */
   readonly #advertised = new Set<string>();
+  /** When a service ended, or was started, last, in Unix milliseconds, and why: what it was sending until then is broken off. */
+  readonly #began = new Map<ServiceName, { readonly at: number; readonly why: string }>();
   readonly #upstreamsDown = new Map<string, string>();
   /** The firmware and iPXE that showed a DUID last, and another machine that did before. */
   readonly #duids = new Map<string, { machine: string; at: number; other: { machine: string; at: number } | null }>();
@@ -50,6 +52,12 @@ export class World {
       case "ra.sent":
         if (event.network !== undefined)
           event.why === "final" ? this.#advertised.delete(event.network) : this.#advertised.add(event.network);
+        break;
+      case "service.failed":
+        this.#began.set(event.service, { at: event.at, why: `${event.service} ended: ${event.why}` });
+        break;
+      case "service.ready":
+        if (!this.#began.has(event.service)) this.#began.set(event.service, { at: event.at, why: "netboot6 was started again" });
         break;
       case "ra.heard":
         if (event.state === "advertises") this.#hear(event.network ?? "", event);
@@ -78,6 +86,12 @@ export class World {
   /** Whether machines on the network hear any router at all. */
   hasRouter(network: string | undefined): boolean {
     return network === undefined || this.#advertised.has(network) || this.routers(network).length > 0;
+  }
+
+  /** Why what the service was sending then is broken off; null where it may go on. */
+  brokeOff(service: ServiceName, at: number): string | null {
+    const began = this.#began.get(service);
+    return began && at <= began.at ? began.why : null;
   }
 
   /** The last one on the network that asked for an answers file. */

@@ -47,6 +47,8 @@ export class Answerer {
   readonly #cache: FileCache;
   readonly #turns: Turns;
   readonly #link: Link;
+  /** Exchanges that take longer than a moment. */
+  readonly #underWay = new Set<Exchange>();
   #lastId = 0;
 
   constructor(cache: FileCache, turns: Turns, link: Link) {
@@ -55,8 +57,16 @@ export class Answerer {
     this.#link = link;
   }
 
+  /** Tells that what is under way there ends now, by us; all of it where nothing is named. */
+  breakOff(why: string, on?: { readonly host: Address; readonly port: number }): void {
+    for (const exchange of this.#underWay) {
+      const { localAddress, localPort } = exchange.request.socket;
+      if (!on || (localAddress === on.host && localPort === on.port)) exchange.breakOff(why);
+    }
+  }
+
   async answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const exchange = new Exchange(request, response, ++this.#lastId, this.#link);
+    const exchange = new Exchange(request, response, ++this.#lastId, this.#link, this.#underWay);
     const { client, path, head } = exchange;
     if (!serving.allowed(client))
       return exchange.text(403, "You may not ask here: http.allow does not name your address.\n", {
@@ -185,10 +195,12 @@ class Exchange implements Progress {
   reading = false;
   readonly #id: number;
   readonly #link: Link;
+  readonly #underWay: Set<Exchange>;
   readonly #started = Date.now();
+  #ended = false;
   #progress: NodeJS.Timeout | null = null;
 
-  constructor(request: IncomingMessage, response: ServerResponse, id: number, link: Link) {
+  constructor(request: IncomingMessage, response: ServerResponse, id: number, link: Link, underWay: Set<Exchange>) {
     this.request = request;
     this.response = response;
     this.client = clientAddress(request);
@@ -199,6 +211,7 @@ class Exchange implements Progress {
     this.shown = shown.startsWith(DONE) ? `${DONE}…` : shown;
     this.#id = id;
     this.#link = link;
+    this.#underWay = underWay;
     response.on("close", () => this.#finished());
   }
 
@@ -212,13 +225,15 @@ class Exchange implements Progress {
   }
 
   notReady({ message }: Error): void {
+    this.about.why = message;
     if (this.response.headersSent) return void this.response.destroy();
-    this.text(503, "Not ready to answer this; ask again.\n", { why: message, headers: { "Retry-After": "2" } });
+    this.text(503, "Not ready to answer this; ask again.\n", { headers: { "Retry-After": "2" } });
   }
 
   /** Tells that it goes on, as long as it does; and where it stands because this host's disk gives nothing, that, once. */
   beginProgress(): void {
     if (this.#progress || this.head || this.response.closed) return;
+    this.#underWay.add(this);
     const { client, size, shown: path } = this;
     const id = this.#id;
     const why = (): { reading?: true } => (this.reading ? { reading: true } : {});
@@ -238,12 +253,21 @@ class Exchange implements Progress {
     }, PROGRESS_MS);
   }
 
+  breakOff(why: string): void {
+    this.about.why = why;
+    this.#finished();
+    this.response.destroy();
+  }
+
   get #userAgent(): string {
     return this.request.headers["user-agent"] ?? "";
   }
 
   #finished(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     if (this.#progress) clearInterval(this.#progress);
+    this.#underWay.delete(this);
     const event: Finished = {
       type: "http.finished",
       id: this.#id,

@@ -50,6 +50,8 @@ export interface Progress {
   sent: number;
   /** The next ones are awaited from this host's disk. */
   reading: boolean;
+  /** The next ones cannot be had. */
+  notReady(error: Error): void;
 }
 
 /** Writes the parts and ends the response. `turn` null: at once. */
@@ -99,7 +101,7 @@ export function sendBody(response: ServerResponse, source: Source, parts: readon
     const bytes = Buffer.isBuffer(current) ? current.subarray(from, from + length) : source.read(current.start + from, length);
     progress.reading = !Buffer.isBuffer(bytes);
     if (Buffer.isBuffer(bytes)) write(bytes);
-    else bytes.then(write, () => response.destroy());
+    else bytes.then(write, (error: Error) => progress.notReady(error));
   };
   if (turn)
     turn.wake = () => {

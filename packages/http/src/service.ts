@@ -74,6 +74,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     for (const [key, server] of servers)
       if (!wanted.has(key)) {
         servers.delete(key);
+        answerer.breakOff(`netboot6 listens no more on ${key}`, server);
         server.close();
       }
     for (const [key, server] of added) servers.set(key, server);
@@ -109,6 +110,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     async stop() {
       clearInterval(renewing);
       clearInterval(taking);
+      answerer.breakOff("netboot6 stopped");
       for (const server of servers.values()) server.close();
       servers.clear();
       await app.close();
@@ -140,6 +142,8 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 /** One server, and the sockets whose connections it has. */
 interface Listener {
   readonly server: HttpServer;
+  readonly host: Address;
+  readonly port: number;
   close(): void;
 }
 
@@ -158,7 +162,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
   const on = { host, port, ipv6Only: true, backlog: BACKLOG };
   if (certificate) {
     await bound(server, on);
-    return { server, close: () => shut(server) };
+    return { server, host, port, close: () => shut(server) };
   }
   // Sockets that share a port would share it with another process too: that nobody has it is seen first.
   const alone = createAcceptor();
@@ -176,7 +180,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
     close();
     throw error;
   }
-  return { server, close };
+  return { server, host, port, close };
 }
 
 function bound(server: Server, on: ListenOptions): Promise<void> {

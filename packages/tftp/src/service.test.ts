@@ -159,3 +159,18 @@ test("the timeout that a client asks for is kept: its window is sent again after
     await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(events.some((event) => event.type === "tftp.finished" && event.status === "aborted" && event.why === "enough"));
 });
+
+test("a transfer that a stop breaks off is told so, by then", async () => {
+  const before = events.length;
+  await new Promise<void>((resolve) => {
+    const socket = client(() => {
+      socket.close(); // acknowledges nothing
+      resolve();
+    });
+    ask(socket, read("initrd.gz"));
+  });
+  await running.stop();
+  const [end] = events.slice(before).filter((event) => event.type === "tftp.finished");
+  assert.ok(end?.type === "tftp.finished");
+  assert.deepEqual([end.status, end.why], ["aborted", "netboot6 stopped"]);
+});

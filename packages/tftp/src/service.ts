@@ -72,10 +72,17 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
         told = transfer.sent;
         link.emit({ type: "tftp.progress", id, path, sent: told, size, client });
       }, PROGRESS_MS);
-      await drive(transfer, socket, from);
+      const brokenOff = await drive(transfer, socket, from);
       clearInterval(progress);
       const { end } = transfer;
-      const why = found.kind === "broken" ? { why: found.why } : end && "why" in end ? { why: end.why } : {};
+      const why =
+        found.kind === "broken"
+          ? { why: found.why }
+          : end && "why" in end
+            ? { why: end.why }
+            : brokenOff !== null
+              ? { why: brokenOff }
+              : {};
       link.emit({
         type: "tftp.finished",
         id,
@@ -146,7 +153,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     async stop() {
       for (const socket of sockets.values()) socket.close();
       sockets.clear();
-      for (const socket of transfers.values()) socket.emit("end-transfer");
+      for (const socket of transfers.values()) socket.emit("end-transfer", "netboot6 stopped");
     },
   };
 }
@@ -185,14 +192,14 @@ async function openSource(
   };
 }
 
-/** Runs the transfer to its end. */
-function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<void> {
+/** Runs the transfer to its end. Resolves to null there, and to the reason where it is broken off before. */
+function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<string | null> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout;
     const send = (packets: readonly Uint8Array[]): void => {
       for (const packet of packets) socket.send(packet, to.port, to.address);
       clearTimeout(timer);
-      if (transfer.end) resolve();
+      if (transfer.end) resolve(null);
       else timer = setTimeout(() => send(transfer.timeout()), transfer.wait);
     };
     socket.on("message", (bytes, from) => {
@@ -210,14 +217,12 @@ function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<void
       // A duplicate brings nothing out and leaves the timer alone.
       if (answer.length > 0 || transfer.end) send(answer);
     });
-    socket.on("error", () => {
+    const breakOff = (why: string): void => {
       clearTimeout(timer);
-      resolve();
-    });
-    socket.once("end-transfer", () => {
-      clearTimeout(timer);
-      resolve();
-    });
+      resolve(why);
+    };
+    socket.on("error", ({ message }) => breakOff(message));
+    socket.once("end-transfer", breakOff);
     send(transfer.start());
   });
 }
