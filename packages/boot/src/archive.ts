@@ -47,17 +47,31 @@ export async function addFile(asset: FileAsset, root: string): Promise<AddedAsse
     else await copyFile(part, made);
     const sums = asset.extract ? await sumsUnder(made, to) : { [to]: await sha256(made) };
     await mkdir(dirname(join(root, to)), { recursive: true });
-    const old = join(incoming, "old");
-    await rename(join(root, to), old).catch(() => {});
-    await rename(made, join(root, to));
+    await replace(join(root, to), made, join(incoming, "old"));
     await writeReceipt(root, name, { source, sha256: sums });
-    await rm(part === asset.from ? old : part, { force: true, recursive: true });
+    if (isUrl) await rm(part, { force: true });
     return { name, source: asset.from, files: Object.keys(sums), alreadyThere: false };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
     throw new AssetError(`no such file: ${asset.from}`);
   } finally {
     await rm(incoming, { recursive: true, force: true });
+  }
+}
+
+/** A file takes another's place at once. A folder cannot: what is there is moved aside, and back where that fails. */
+async function replace(there: string, by: string, aside: string): Promise<void> {
+  try {
+    await rename(by, there);
+  } catch (cause) {
+    if (!["EISDIR", "ENOTDIR", "ENOTEMPTY", "EEXIST"].includes((cause as NodeJS.ErrnoException).code ?? "")) throw cause;
+    await rename(there, aside);
+    try {
+      await rename(by, there);
+    } catch (failed) {
+      await rename(aside, there);
+      throw failed;
+    }
   }
 }
 
