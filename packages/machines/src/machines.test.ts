@@ -127,8 +127,11 @@ test("the token in {{ done }} is one installation's: a report that comes again i
   assert.equal(machines.setBoot("m-5254000b0001", "installing", 2)?.boot.token, token, "asked again while it installs, it is the same");
   machines.setBoot("m-5254000b0001", "installed", 3);
   assert.equal(machines.byToken(token)?.boot.stage, "installed");
-  assert.notEqual(machines.setBoot("m-5254000b0001", "installing", 4)?.boot.token, token);
+  const second = machines.setBoot("m-5254000b0001", "installing", 4)?.boot.token ?? "";
+  assert.notEqual(second, token);
   assert.equal(machines.byToken(token), undefined);
+  machines.setBoot("m-5254000b0001", "new", 5);
+  assert.equal(machines.byToken(second), undefined, "an operator has it install again: what it reports late of the last time is over");
 });
 
 test("a machine that is given a name keeps what was learned of it, and its installation", () => {

@@ -234,9 +234,9 @@ export class Machines {
   setBoot(id: string, stage: Machine["boot"]["stage"], now: number): Machine | undefined {
     const machine = this.byId(id);
     if (!machine) return undefined;
-    // It stays until the next installation: a report whose answer was lost, or that could not be stored, comes again.
+    // It outlives its installation: a report whose answer was lost, or that could not be stored, comes again.
     const begins = stage === "installing" && machine.boot.stage !== "installing";
-    const token = begins ? randomBytes(16).toString("hex") : machine.boot.token;
+    const token = begins ? randomBytes(16).toString("hex") : stage === "new" ? null : machine.boot.token;
     const changed = { ...machine, boot: { stage, token, since: now } };
     this.#put(changed);
     return changed;
