@@ -146,7 +146,7 @@ test("boots are the same after they were stored and taken back; an old one is de
   assert.deepEqual(plain.timelines.takeUnstored(10), []);
 });
 
-test("three boots within five minutes that end at the same stage are a loop for the next; slower, farther or earlier ones are none", () => {
+test("three boots within five minutes that come no further than the first are a loop for the next; slower, farther or earlier ones are none", () => {
   const loop = (boots: readonly (readonly EventBody[])[], since = 0): string | null => {
     const { timelines, emit } = stream();
     for (const events of boots) for (const event of events) emit({ ...event });
@@ -158,6 +158,8 @@ test("three boots within five minutes that end at the same stage are a loop for 
   assert.equal(loop([kernel, kernel, again]), null);
   assert.equal(loop([kernel, BOOT, kernel, again]), null);
   assert.equal(loop([BOOT, BOOT, BOOT, again]), null, "installed three times");
+  assert.match(loop([BOOT, kernel, again, kernel, again]) ?? "", /^it began 3 boots .* no further than kernel$/, "and not so far once");
+  assert.equal(loop([again, again, kernel, again]), null, "it came further");
   assert.equal(loop([kernel, kernel, kernel, again], 5_000), null, "an operator let it go on since the first");
   const slow = [...kernel, ...Array(120).fill({ type: "machine.learned", what: "", client })];
   assert.equal(loop([slow, slow, slow, again]), null);

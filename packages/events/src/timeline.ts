@@ -1,6 +1,6 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
 import { Recent } from "@netboot6/codec";
-import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
+import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
 import { isOptional, isScript, stageOrder as order, type StageName } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
@@ -181,9 +181,8 @@ export class Timelines {
   loop(machine: string, since: number, now: number): string | null {
     const before = (this.#machines.get(machine) ?? []).slice(0, -1).filter(({ startedAt }) => startedAt > since);
     const loop = loopOf(before, now);
-    const stage = loop[0]?.stages.at(-1)?.name;
-    if (loop.length < LOOP_BOOTS || stage === undefined || stage === "done" || order(stage) < order("script")) return null;
-    return `it began ${loop.length} boots within ${LOOP_SECONDS / 60} minutes and came no further than ${stage}`;
+    if (!loop || order(loop.stage) < order("script")) return null;
+    return `it began ${loop.boots.length} boots within ${LOOP_SECONDS / 60} minutes and came no further than ${loop.stage}`;
   }
 
   /** How far its newest boot has come; null where it has not begun one. */
