@@ -151,7 +151,7 @@ export class Answerer {
       return;
     }
     const { size, modified } = file instanceof OpenFile ? file.about : file;
-    const answer = answerFile({ name, size, modified, etag: file.etag }, request.method ?? "GET", request.headers);
+    const answer = answerFile({ name, size, modified, etag: file.etag }, request.method ?? "GET", request.headers, Date.now());
     exchange.size = answer.status < 300 ? size : answer.length;
     response.writeHead(answer.status, answer.headers);
     const [only] = answer.parts;

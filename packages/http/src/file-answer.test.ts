@@ -3,9 +3,10 @@ import { test } from "node:test";
 import { answerFile } from "./file-answer.ts";
 
 const MODIFIED = Date.UTC(2026, 10, 23, 12);
+const NOW = MODIFIED + 60_000;
 const DATE = new Date(MODIFIED).toUTCString();
 const file = { name: "d/initrd.gz", size: 100, modified: MODIFIED, etag: '"e"' };
-const answer = (conditions: Parameters<typeof answerFile>[2], method = "GET") => answerFile(file, method, conditions);
+const answer = (conditions: Parameters<typeof answerFile>[2], method = "GET") => answerFile(file, method, conditions, NOW);
 
 test("the whole file, with what a client needs to ask for it again", () => {
   const { status, headers, parts, length } = answer({});
@@ -18,7 +19,7 @@ test("the whole file, with what a client needs to ask for it again", () => {
     "Content-Length": 100,
   });
   assert.deepEqual([parts, length], [[{ start: 0, end: 99 }], 100]);
-  assert.deepEqual(answerFile({ ...file, size: 0 }, "GET", {}).parts, []);
+  assert.deepEqual(answerFile({ ...file, size: 0 }, "GET", {}, NOW).parts, []);
 });
 
 test("one range is told by its header, several come as parts whose length is told before", () => {
@@ -43,6 +44,8 @@ test("a range beyond the end is 416 with the size; If-Range holds it against the
   assert.equal(answer({ range: "bytes=0-1", "if-range": '"e"' }).status, 206);
   assert.equal(answer({ range: "bytes=0-1", "if-range": DATE }).status, 206);
   assert.equal(answer({ range: "bytes=0-1", "if-range": '"other"' }).status, 200);
+  const fresh = answerFile(file, "GET", { range: "bytes=0-1", "if-range": DATE }, MODIFIED + 500);
+  assert.equal(fresh.status, 200, "it may change again within this second, and keep its date");
   assert.equal(answer({ range: "bytes=0-1" }, "HEAD").status, 200);
 });
 

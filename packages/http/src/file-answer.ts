@@ -27,7 +27,11 @@ export interface FileAnswer {
   readonly length: number;
 }
 
-export function answerFile(file: FileFacts, method: string, conditions: RangeConditions): FileAnswer {
+/** A date names one version of a file only where the file may not have changed twice in its second (RFC 9110 §8.8.2.2). */
+const ONE_VERSION_MS = 1000;
+
+/** `now`: Unix milliseconds. */
+export function answerFile(file: FileFacts, method: string, conditions: RangeConditions, now: number): FileAnswer {
   const { size, etag } = file;
   const modified = httpDate(file.modified);
   const type = contentType(file.name);
@@ -37,7 +41,8 @@ export function answerFile(file: FileFacts, method: string, conditions: RangeCon
   if (status === 412) return plain(412, "The file has changed.\n", {});
 
   const condition = conditions["if-range"];
-  const ranged = method === "GET" && (condition === undefined || condition === etag || condition === modified);
+  const ranged =
+    method === "GET" && (condition === undefined || condition === etag || (condition === modified && now - file.modified > ONE_VERSION_MS));
   const ranges = ranged ? parseRanges(conditions.range, size) : null;
   if (ranges === "unsatisfiable") return plain(416, "No such bytes.\n", { "Content-Range": `bytes */${size}` });
   if (ranges === null)
