@@ -1,5 +1,5 @@
 /** Verdicts on what a machine was served, or was not. */
-import { LOOP_BOOTS, LOOP_SECONDS, loopOf } from "./boot-loop.ts";
+import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
 import { isScript, type StageName } from "./stages.ts";
 import type { BootRecord, StageRecord } from "./timeline.ts";
@@ -28,7 +28,7 @@ const isBroken = ({ path, why, ...event }: Download): boolean =>
     : event.status === "sent" || (event.status === "refused" && /^\S+:\d+:\d+: /.test(why ?? ""));
 /** By us: a TFTP transfer also fails where the client ends it, as UEFI does that only asks for the size. */
 const isRefused = (event: Download, { failed }: StageRecord): boolean =>
-  failed && (event.type === "http.finished" || event.status === "refused" || event.status === "sent");
+  failed && (event.type === "http.finished" || event.status === "refused" || event.status === "sent" || isBeingWritten(event));
 
 type UnderWay = Extract<BootEvent, { type: "http.started" | "http.progress" | "tftp.started" | "tftp.progress" }>;
 const isUnderWay = (event: Extract<BootEvent, { size: number }>): event is UnderWay => /\.(started|progress)$/.test(event.type);
@@ -118,10 +118,11 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
       : null;
   },
   "program-refused": (is) => {
-    const boots = loopOf(is.boots, is.boot.heardAt);
-    if (is.stage?.name !== "program" || is.stage.failed || boots.length < LOOP_BOOTS) return null;
+    const loop = loopOf(is.boots, is.boot.heardAt);
+    if (is.stage?.name !== "program" || is.stage.failed || loop?.stage !== "program") return null;
+    const { boots } = loop;
     return {
-      text: `firmware fetched ${pathOf(is)} ${boots.length} times in ${seconds((is.boot.heardAt - (boots.at(-1)?.startedAt ?? 0)) / 1000)} and did not run it.`,
+      text: `firmware fetched ${pathOf(is)} ${boots.length} times in ${seconds((is.boot.heardAt - (boots[0]?.startedAt ?? 0)) / 1000)} and did not run it.`,
       mend: "Secure Boot refuses what is not signed, and firmware runs only programs of its own architecture: turn Secure Boot off, or give it a signed program of its architecture (`bootProgram: shim-grub`).",
     };
   },
@@ -132,10 +133,10 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
         text: `its script stops it: ${stopped}.`,
         mend: "Look at its screen at that stage: it resets there. It goes on in a few minutes, or at once by `netboot6 machine NAME boot-again`.",
       };
-    const boots = loopOf(is.boots, is.boot.heardAt);
-    if (is.stage === null || boots.length < LOOP_BOOTS) return null;
+    const loop = is.stage && loopOf(is.boots, is.boot.heardAt);
+    if (!loop) return null;
     return {
-      text: `it began ${boots.length} boots within ${seconds(LOOP_SECONDS)} and came no further than ${is.stage.name}.`,
+      text: `it began ${loop.boots.length} boots within ${seconds(LOOP_SECONDS)} and came no further than ${loop.stage}.`,
       mend: "Look at its screen at that stage: it resets there.",
     };
   },

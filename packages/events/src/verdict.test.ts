@@ -371,7 +371,8 @@ test("a file that is being written is told so, over HTTP, over TFTP and where it
   const why = "/srv/boot-assets/debian-12/linux is being written";
   const path = "/debian-12/linux";
   const over = { ...tftp("refused", why), path } as EventBody;
-  for (const event of [got(path, { status: 503, why }), got(path, { sent: 3, complete: false, why }), over]) {
+  const onItsWay = { ...tftp("aborted", why), path } as EventBody;
+  for (const event of [got(path, { status: 503, why }), got(path, { sent: 3, complete: false, why }), over, onItsWay]) {
     const said = verdict([...SCRIPT, event], 20);
     assert.equal(said?.rule, "not-ready");
     assert.match(

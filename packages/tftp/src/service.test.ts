@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -158,6 +158,29 @@ test("the timeout that a client asks for is kept: its window is sent again after
   for (let waited = 0; waited < 20 && !events.some((event) => event.type === "tftp.finished" && event.why === "enough"); waited++)
     await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(events.some((event) => event.type === "tftp.finished" && event.status === "aborted" && event.why === "enough"));
+});
+
+test("a file too large for memory that is written to on its way is broken off: no client gets a mix", async () => {
+  const path = join(dir, "disk.img");
+  writeFileSync(path, "old");
+  truncateSync(path, 2 ** 31 + 1);
+  const said = await new Promise<string>((resolve) => {
+    const socket = client((packet, _, reply) => {
+      if (packet.op === "data") {
+        assert.equal(Buffer.from(packet.data.subarray(0, 3)).toString(), "old");
+        utimesSync(path, 1, 1);
+        reply({ op: "ack", block: packet.block });
+      } else if (packet.op === "error") {
+        socket.close();
+        resolve(packet.text);
+      }
+    });
+    ask(socket, read("disk.img"));
+  });
+  assert.match(said, /disk\.img is being written$/);
+  const end = events.findLast((event) => event.type === "tftp.finished");
+  assert.ok(end?.type === "tftp.finished");
+  assert.deepEqual([end.status, end.why, end.sent], ["aborted", said, 512]);
 });
 
 test("a transfer that a stop breaks off is told so, by then", async () => {

@@ -1,8 +1,8 @@
 /** The TFTP server: read-only, the same files as HTTP, each transfer on a port of its own from the address that was asked. */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { totalmem } from "node:os";
-import { BootFiles, FileCache, type Found, renderedFor } from "@netboot6/boot";
+import { BeingWritten, BootFiles, FileCache, type Found, renderedFor } from "@netboot6/boot";
 import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
 import { accessList, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -185,7 +185,9 @@ async function openSource(
     size: found.size,
     read: (offset, length) => {
       const bytes = Buffer.alloc(length);
-      readSync(file, bytes, 0, length, offset);
+      const read = readSync(file, bytes, 0, length, offset);
+      const { mtimeMs, size } = fstatSync(file);
+      if (read !== length || mtimeMs !== found.modified || size !== found.size) throw new BeingWritten(found.file);
       return bytes;
     },
     close: () => closeSync(file),
@@ -200,7 +202,26 @@ function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<stri
       for (const packet of packets) socket.send(packet, to.port, to.address);
       clearTimeout(timer);
       if (transfer.end) resolve(null);
-      else timer = setTimeout(() => send(transfer.timeout()), transfer.wait);
+      else timer = setTimeout(() => go(() => transfer.timeout()), transfer.wait);
+    };
+    /** The file may not be readable any more, or be another. */
+    const go = (next: () => readonly Uint8Array[]): void => {
+      let packets: readonly Uint8Array[];
+      try {
+        packets = next();
+      } catch (error) {
+        const { message } = error as Error;
+        socket.send(encodeTftp({ op: "error", code: TftpErrorCode.undefined, text: message }), to.port, to.address, () =>
+          breakOff(message),
+        );
+        return;
+      }
+      // A duplicate brings nothing out and leaves the timer alone.
+      if (packets.length > 0 || transfer.end) send(packets);
+    };
+    const breakOff = (why: string): void => {
+      clearTimeout(timer);
+      resolve(why);
     };
     socket.on("message", (bytes, from) => {
       // RFC 1350 §4: another sender's packets are not of this transfer.
@@ -213,16 +234,10 @@ function drive(transfer: Transfer, socket: Socket, to: RemoteInfo): Promise<stri
       }
       const packet = decodeTftp(bytes);
       if (!packet.ok) return;
-      const answer = transfer.receive(packet.value);
-      // A duplicate brings nothing out and leaves the timer alone.
-      if (answer.length > 0 || transfer.end) send(answer);
+      go(() => transfer.receive(packet.value));
     });
-    const breakOff = (why: string): void => {
-      clearTimeout(timer);
-      resolve(why);
-    };
     socket.on("error", ({ message }) => breakOff(message));
     socket.once("end-transfer", breakOff);
-    send(transfer.start());
+    go(() => transfer.start());
   });
 }
