@@ -73,6 +73,24 @@ test("a template under boot-assets that names what nobody has, or does not parse
   assert.match(found[1] ?? "", /preseed\/b\.cfg:1:6: /);
 });
 
+test("a profile's script is read as the machine would be given it: one that iPXE takes for none is told", async () => {
+  const profile = "profiles:\n  mine: { script: scripts/mine }\n";
+  mkdirSync(join(dir, "boot-assets/scripts"), { recursive: true });
+  const script = join(dir, "boot-assets/scripts/mine");
+  writeFileSync(script, "echo hello\necho {{ machine.nmae }}\n");
+  const found = await problems(profile);
+  assert.equal(found.length, 2, found.join("\n"));
+  assert.match(
+    found[0] ?? "",
+    /^4 profiles\.mine\.script: scripts\/mine:1:1: it does not begin with #!ipxe, .*Put #!ipxe into its first line/,
+  );
+  assert.match(found[1] ?? "", /scripts\/mine:2:9: \{\{ machine\.nmae \}\}/);
+  writeFileSync(script, "#!ipxe\necho hello\n");
+  assert.deepEqual(await problems(profile), []);
+  writeFileSync(script, "{% if machine.vars.a %}#!ipxe\n{% endif %}");
+  assert.deepEqual(await problems(profile), []);
+});
+
 test("a certificate that is missing, of another key, for another name or running out is found before firmware refuses it", async () => {
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");

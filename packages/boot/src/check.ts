@@ -1,9 +1,10 @@
 /** What the configuration names and boot-assets does not have; templates that cannot be rendered. */
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import type { Appliance, BootProgram, Finding, FindingId } from "@netboot6/config";
 import { assetOf } from "./catalogue.ts";
 import { type Certificate, inspectCertificate, readCertificate } from "./certificate.ts";
+import { isIpxeScript, NO_IPXE_SCRIPT } from "./goes-into.ts";
 import { BOOT_PROGRAM_FILES } from "./rules.ts";
 import { unknownNames } from "./templates.ts";
 
@@ -37,8 +38,11 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
       for (const [key, path] of paths)
         if (!exists(path)) add([...at, key], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
       checkTemplate([...at, "cmdline"], profile.cmdline, add);
-    } else if (profile.kind === "script" && !exists(profile.script))
-      add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
+    } else if (profile.kind === "script") {
+      if (!exists(profile.script)) add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
+      else if (!files.templates.some((pattern) => matchesGlob(profile.script, pattern)))
+        checkTemplateFile(join(files.root, profile.script), profile.script, [...at, "script"], add, profile.bootProgram === "ipxe");
+    }
   }
   if (boot.rules === null) {
     const programs = new Set<BootProgram>(Object.values(profiles).map(({ bootProgram }) => bootProgram));
@@ -69,19 +73,21 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
     else checkIpxe(["boot", "rules", index, "url"], files.root, path, add);
   }
   for (const pattern of files.templates)
-    for (const name of globSync(pattern, { cwd: files.root })) checkTemplateFile(join(files.root, name), name, add);
+    for (const name of globSync(pattern, { cwd: files.root })) checkTemplateFile(join(files.root, name), name, ["http", "templates"], add);
   return findings;
 }
 
 /** A file that is rendered: what its machines would be told, told before they ask. */
-function checkTemplateFile(file: string, name: string, add: Add): void {
-  const at = ["http", "templates"];
+function checkTemplateFile(file: string, name: string, at: Finding["path"], add: Add, isScript = name.endsWith(".ipxe")): void {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch {
     return; // a folder, or gone
   }
+  // What begins with a tag of the template's begins with what that makes.
+  if (isScript && !text.startsWith("{") && !isIpxeScript(text))
+    add(at, `${name}:1:1: ${NO_IPXE_SCRIPT}`, "Put #!ipxe into its first line.", "broken-template");
   try {
     for (const unknown of unknownNames(text, name)) {
       const before = text.slice(0, text.indexOf(unknown));

@@ -101,6 +101,12 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
   answer = { ...state, profile: { kind: "script", script: "scripts/own.ipxe", once: true, bootProgram: "ipxe" } };
   const near = await find("/boot.ipxe");
   assert.equal(near.kind === "broken" && near.why, `${why.replace("Own", "own")}. Did you mean own.ipxe?`);
+  writeFileSync(join(root, "unmarked"), "\n#!ipxe\necho {{ machine.name }}\n");
+  answer = { ...state, profile: { kind: "script", script: "unmarked", once: true, bootProgram: "ipxe" } };
+  const unmarked = await find("/boot.ipxe");
+  assert.ok(
+    unmarked.kind === "broken" && unmarked.body.toString().startsWith("#!ipxe\necho netboot6: unmarked:1:1: it does not begin with"),
+  );
 });
 
 test("autoexec.ipxe is made in every folder that is there, and nowhere else", async () => {

@@ -7,7 +7,7 @@ import { basename, dirname, join, matchesGlob, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
 import { type FileOnDisk, onDisk } from "./file-cache.ts";
-import { goesInto } from "./goes-into.ts";
+import { goesInto, isIpxeScript, NO_IPXE_SCRIPT } from "./goes-into.ts";
 import { grubCommands, grubConfig, grubError, isBuiltInGrubConfig, isGrubConfig } from "./grub.ts";
 import { MeantFiles } from "./meant.ts";
 import { autoexecScript, type BootState, bootScript, errorScript, profileCommands } from "./script.ts";
@@ -106,7 +106,10 @@ export class BootFiles {
       isBootScript(name) && !usesScript(state) ? (isGrubConfig(name) ? grubCommands(state).join("\n") : profileCommands(state)) : null;
     const values = script === null ? state.values : { ...state.values, script };
     // A profile's script is for the boot program, whatever it is called.
-    return compileTemplate(await readFile(path, "utf8"), source, goesInto(own ? name : source))(values);
+    const into = goesInto(own ? name : source);
+    const text = compileTemplate(await readFile(path, "utf8"), source, into)(values);
+    if (into === "iPXE script" && !isIpxeScript(text)) throw new TemplateError(`${source}:1:1: ${NO_IPXE_SCRIPT}`);
+    return text;
   }
 
   async #missing(name: string, which: string): Promise<string> {

@@ -5,6 +5,10 @@ export type GoesInto = "text" | "kernel arguments" | "URL" | "iPXE script" | "GR
 export const goesInto = (file: string): GoesInto =>
   file.endsWith(".ipxe") ? "iPXE script" : /(^|\/)grub\.cfg$/.test(file) ? "GRUB configuration" : "text";
 
+/** What iPXE knows a script by (iPXE image/script.c). */
+export const isIpxeScript = (text: string): boolean => /^#![ig]pxe\s/.test(text);
+export const NO_IPXE_SCRIPT = "it does not begin with #!ipxe, and iPXE takes it for no script";
+
 /** Commands whose line is made of words: a space in a value would be another argument. */
 const WORDS = {
   "iPXE script": /^\s*(kernel|initrd|imgargs|imgfetch|imgexec|chain|module|boot)\b/,
