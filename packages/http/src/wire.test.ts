@@ -1,0 +1,169 @@
+/** What real clients get over real sockets: curl, and connections that are kept. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import type { Running } from "@netboot6/events";
+import { type HttpSettings, startHttp } from "./service.ts";
+
+const run = promisify(execFile);
+const PORT = 18_084;
+const URL = `http://[::1]:${PORT}`;
+const dir = mkdtempSync(join(tmpdir(), "netboot6-wire-"));
+const heads = join(dir, ".heads");
+const initrd = randomBytes(9_000_000);
+/** Larger than any cache holds. */
+const ISO_BYTES = 2 ** 31 + 5_000;
+const isoEnd = randomBytes(5_000);
+let running: Running<HttpSettings>;
+
+before(async () => {
+  writeFileSync(join(dir, "initrd.gz"), initrd);
+  writeFileSync(join(dir, "ipxe.efi"), "MZ");
+  mkdirSync(join(dir, "äöü 100%"));
+  writeFileSync(join(dir, "äöü 100%", "a+b&c;d?e#f.cfg"), "answers");
+  writeFileSync(join(dir, "image.iso"), "");
+  truncateSync(join(dir, "image.iso"), ISO_BYTES);
+  writeSync(openSync(join(dir, "image.iso"), "r+"), isoEnd, 0, isoEnd.length, 2 ** 31);
+  const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root: dir, listing: true, templates: [], tls: null };
+  running = await startHttp({ http, networks: [] }, { emit: () => {}, ask: async () => null });
+});
+after(async () => {
+  await running.stop();
+  rmSync(dir, { recursive: true });
+});
+
+/** The answer as curl has it: status, headers by lower-case name, body. */
+async function curl(...args: string[]): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
+  const path = args.pop() as string;
+  const argv = ["-sS", "-g", "-D", heads, ...args, `${URL}${path}`];
+  const { stdout } = await run("curl", argv, { encoding: "buffer", maxBuffer: 2e7 });
+  const lines = readFileSync(heads, "latin1").trim().split("\r\n");
+  const headers = Object.fromEntries(
+    lines.slice(1).map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 2)]),
+  );
+  return { status: Number(lines[0]?.split(" ")[1]), headers, body: stdout };
+}
+
+test("a file comes whole, with its type, its length and a strong tag; HEAD says the same without it", async () => {
+  const whole = await curl("/initrd.gz");
+  assert.ok(whole.body.equals(initrd));
+  assert.equal(whole.headers["content-length"], String(initrd.length));
+  assert.match(whole.headers.etag ?? "", /^"[\w-]{22}"$/);
+  const { date: _, ...same } = whole.headers;
+  const head = await curl("-I", "/initrd.gz");
+  const { date: __, ...of } = head.headers;
+  assert.deepEqual([head.status, of], [200, same]);
+  assert.equal((await curl("/ipxe.efi")).headers["content-type"], "application/efi");
+});
+
+test("ranges over the wire: one, from the end, several, none that is there; a resumed download is the file", async () => {
+  const one = await curl("-r", "100-199", "/initrd.gz");
+  assert.deepEqual([one.status, one.headers["content-range"]], [206, `bytes 100-199/${initrd.length}`]);
+  assert.ok(one.body.equals(initrd.subarray(100, 200)));
+  assert.ok((await curl("-r", "-10", "/initrd.gz")).body.equals(initrd.subarray(-10)));
+  const beyond = await curl("-r", "9000000-", "/initrd.gz");
+  assert.deepEqual([beyond.status, beyond.headers["content-range"]], [416, `bytes */${initrd.length}`]);
+
+  const several = await curl("-r", "0-9,-5", "/initrd.gz");
+  const boundary = /^multipart\/byteranges; boundary=(\S+)$/.exec(several.headers["content-type"] ?? "")?.[1];
+  const part = (range: string): string =>
+    `--${boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes ${range}/${initrd.length}\r\n\r\n`;
+  const end = initrd.length;
+  assert.ok(
+    several.body.equals(
+      Buffer.concat([
+        Buffer.from(part("0-9")),
+        initrd.subarray(0, 10),
+        Buffer.from(`\r\n${part(`${end - 5}-${end - 1}`)}`),
+        initrd.subarray(-5),
+        Buffer.from(`\r\n--${boundary}--\r\n`),
+      ]),
+    ),
+  );
+  assert.equal(several.headers["content-length"], String(several.body.length));
+
+  const file = join(dir, "resumed");
+  writeFileSync(file, initrd.subarray(0, 4_000_000));
+  await run("curl", ["-sS", "-C", "-", "-o", file, `${URL}/initrd.gz`]);
+  assert.ok(readFileSync(file).equals(initrd));
+});
+
+test("conditions over the wire: 304 for what it has, all of what has changed, 412 for what it takes for another", async () => {
+  const { headers } = await curl("-I", "/initrd.gz");
+  const { etag = "", "last-modified": modified = "" } = headers;
+  const same = await curl("-H", `If-None-Match: ${etag}`, "/initrd.gz");
+  assert.deepEqual([same.status, same.body.length, same.headers.etag], [304, 0, etag]);
+  assert.equal((await curl("-H", `If-Modified-Since: ${modified}`, "/initrd.gz")).status, 304);
+  assert.equal((await curl("-H", 'If-Match: "other"', "/initrd.gz")).status, 412);
+  const part = await curl("-r", "0-9", "-H", `If-Range: ${etag}`, "/initrd.gz");
+  assert.deepEqual([part.status, part.body.length], [206, 10]);
+  const changed = await curl("-r", "0-9", "-H", 'If-Range: "other"', "/initrd.gz");
+  assert.deepEqual([changed.status, changed.body.length], [200, initrd.length]);
+});
+
+test("names are percent-encoded UTF-8; the host may be of any form; HTTP/1.0 and other methods are answered", async () => {
+  const name = encodeURIComponent("a+b&c;d?e#f.cfg");
+  for (const path of [`/${encodeURIComponent("äöü 100%")}/${name}`, `//%C3%A4%c3%b6%C3%BC%20100%25///${name}?mac=1`])
+    assert.equal((await curl("--path-as-is", path)).body.toString(), "answers", path);
+  for (const host of [`[::1]:${PORT}`, "[2001:db8::1]", "[fe80::1%25eth0]:80", "boot.rack.example"])
+    assert.equal((await curl("-H", `Host: ${host}`, "/ipxe.efi")).status, 200, host);
+  const old = await curl("-0", "/ipxe.efi");
+  assert.deepEqual([old.status, old.headers["content-length"], old.body.toString()], [200, "2", "MZ"]);
+  const put = await curl("-X", "PUT", "/ipxe.efi");
+  assert.deepEqual([put.status, put.headers.allow], [405, "GET, HEAD"]);
+  const nothing = await curl("/nothing");
+  assert.deepEqual([nothing.status, nothing.body.toString()], [404, "Not found: /nothing\n"]);
+});
+
+test("one connection takes a machine's requests one after another, also past an error and a 304", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ports = new Set<number | undefined>();
+  const ask = (path: string, headers: Record<string, string> = {}): Promise<[number | undefined, number]> =>
+    new Promise((resolve, reject) => {
+      const take = (response: IncomingMessage): void => {
+        ports.add(response.socket.localPort);
+        let bytes = 0;
+        response.on("data", (data: Buffer) => {
+          bytes += data.length;
+        });
+        response.on("end", () => resolve([response.statusCode, bytes]));
+      };
+      request(`${URL}${path}`, { agent, headers }, take).once("error", reject).end();
+    });
+  const { etag = "" } = (await curl("-I", "/ipxe.efi")).headers;
+  assert.deepEqual(await ask("/ipxe.efi"), [200, 2]);
+  assert.deepEqual(await ask("/nothing"), [404, 20]);
+  assert.deepEqual(await ask("/ipxe.efi", { "If-None-Match": etag }), [304, 0]);
+  assert.deepEqual(await ask("/initrd.gz"), [200, initrd.length]);
+  assert.deepEqual(await ask("/initrd.gz", { Range: "bytes=5-6" }), [206, 2]);
+  assert.equal(ports.size, 1);
+  agent.destroy();
+});
+
+test("a file too large for memory: ranges of it and its size, and the file is closed after each", async () => {
+  const descriptors = (): number => readdirSync("/proc/self/fd").length;
+  assert.equal((await curl("-I", "/image.iso")).headers["content-length"], String(ISO_BYTES));
+  const before = descriptors();
+  for (let i = 0; i < 20; i++) {
+    const { status, body } = await curl("-r", "-5000", "/image.iso");
+    assert.deepEqual([status, body.equals(isoEnd)], [206, true]);
+    await curl("-I", "/image.iso");
+    await curl("-H", "If-None-Match: *", "/image.iso");
+  }
+  const sum = async (...how: string[]): Promise<string> => {
+    const argv = ["-c", `curl -sS ${how.join(" ")} ${URL}/image.iso | sha256sum`];
+    return (await run("sh", argv)).stdout.slice(0, 64);
+  };
+  const expected = createHash("sha256").update(Buffer.alloc(3_000_000)).update(isoEnd).digest("hex");
+  assert.equal(await sum("-r", `${2 ** 31 - 3_000_000}-`), expected);
+  // One that leaves in the middle.
+  await run("sh", ["-c", `curl -sS ${URL}/image.iso 2>&1 | head -c 5000000 >/dev/null`]);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal(descriptors(), before);
+});
