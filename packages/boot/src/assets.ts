@@ -32,7 +32,7 @@ export async function addAsset(name: AssetName, root: string, options: AddOption
   await mkdir(root, { recursive: true });
   const incoming = await mkdtemp(join(root, ".incoming-"));
   try {
-    const unpacked = await unpack(packages, incoming, options);
+    const unpacked = await unpack(packages, incoming, join(root, ".incoming"), options);
     const source = unpacked.map(({ is, version }) => `${is.package} ${version}`).join(", ");
     if (source === present?.source) return { name, source, files, alreadyThere: true };
     const sums: Record<string, string> = {};
@@ -49,7 +49,7 @@ export async function addAsset(name: AssetName, root: string, options: AddOption
     await writeReceipt(root, name, { source, sha256: sums });
     return { name, source, files, alreadyThere: false };
   } finally {
-    await rm(incoming, { recursive: true, force: true });
+    await rm(incoming, { recursive: true, force: true, maxRetries: 10 }); // apt that was ended may still write
   }
 }
 
@@ -59,12 +59,12 @@ interface Unpacked {
   readonly version: string;
 }
 
-async function unpack(packages: readonly DebianSource[], incoming: string, options: AddOptions): Promise<Unpacked[]> {
+async function unpack(packages: readonly DebianSource[], incoming: string, parts: string, options: AddOptions): Promise<Unpacked[]> {
   const unpacked: Unpacked[] = [];
   for (const [index, is] of packages.entries()) {
     // The host's own package is of the host's own architecture.
     const installed = options.renew || is.architecture ? null : await installedPackage(is.package, Object.values(is.files));
-    const from = installed ?? (await downloadPackage(is, join(incoming, String(index)), options));
+    const from = installed ?? (await downloadPackage(is, join(incoming, String(index)), parts, options));
     unpacked.push({ is, ...from });
   }
   return unpacked;

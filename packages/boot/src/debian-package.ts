@@ -5,7 +5,7 @@
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { access, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -36,6 +36,8 @@ export interface DownloadOptions {
 export class AssetError extends Error {}
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/** Of the package apt. It goes on with a file that is there in part, which `apt-get download` does not. */
+const APT_HELPER = "/usr/lib/apt/apt-helper";
 /** Suites that a Debian archive has; other archives may use such a name too, but not Debian's key. */
 const DEBIAN_SUITES = /^(bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable)$/;
 
@@ -51,8 +53,13 @@ export async function installedPackage(name: string, files: readonly string[]): 
   }
 }
 
-/** Downloads a package of a Debian release into `dir` and unpacks it there. */
-export async function downloadPackage(source: DebianSource, dir: string, options: DownloadOptions = {}): Promise<UnpackedPackage> {
+/** Downloads a package of a Debian release into `parts`, where it stays if it is broken off, and unpacks it in `dir`. */
+export async function downloadPackage(
+  source: DebianSource,
+  dir: string,
+  parts: string,
+  options: DownloadOptions = {},
+): Promise<UnpackedPackage> {
   const { suite, package: name, architecture } = source;
   await access(KEYRING).catch(() => {
     throw new AssetError(`Debian's keys are missing (${KEYRING}): install the package debian-archive-keyring`);
@@ -60,16 +67,20 @@ export async function downloadPackage(source: DebianSource, dir: string, options
   const apt = await privateApt(dir, architecture);
   await updateIndex(apt, dir, suite, options);
 
-  const uris = await apt(["download", "--print-uris", name]);
-  const [, file, size, sum] = /^'[^']*' (\S+) (\d+) SHA256:([0-9a-f]{64})\s*$/m.exec(uris) ?? [];
-  if (file === undefined) throw new AssetError(`Debian ${suite} has no package ${name}`);
-  await apt(["download", name], { ...options, what: "package", total: Number(size) });
-  const archive = join(dir, file);
-  if ((await sha256(archive)) !== sum) throw new AssetError(`${file} is not what Debian's signed index says it is`);
+  const uris = await apt("apt-get", ["download", "--print-uris", name]);
+  const [, uri, size, sum] = /^'([^']*)' \S+ (\d+) SHA256:([0-9a-f]{64})\s*$/m.exec(uris) ?? [];
+  if (uri === undefined) throw new AssetError(`Debian ${suite} has no package ${name}`);
+  await mkdir(parts, { recursive: true });
+  const archive = join(parts, `${sum}.part`);
+  // Another content than Debian's signed index says is set aside by apt under this name.
+  await apt(APT_HELPER, ["download-file", uri, archive, `SHA256:${sum}`], { ...options, what: "package", total: Number(size) }).finally(
+    () => rm(`${archive}.FAILED`, { force: true }),
+  );
 
   const unpacked = join(dir, "unpacked");
   await run("dpkg-deb", ["--extract", archive, unpacked], options);
   const version = await run("dpkg-deb", ["--field", archive, "Version"]);
+  await rm(archive);
   return { dir: unpacked, version: version.stdout.trim() };
 }
 
@@ -78,8 +89,8 @@ interface AptOptions extends DownloadOptions {
   readonly total?: number;
 }
 
-/** Runs `apt-get` and returns what it printed. */
-type Apt = (args: readonly string[], options?: AptOptions) => Promise<string>;
+/** Runs one of apt's programs and returns what it printed. */
+type Apt = (program: string, args: readonly string[], options?: AptOptions) => Promise<string>;
 
 async function privateApt(dir: string, architecture?: string): Promise<Apt> {
   for (const part of ["sources", "lists/partial", "cache/archives/partial"]) await mkdir(join(dir, part), { recursive: true });
@@ -104,7 +115,7 @@ async function privateApt(dir: string, architecture?: string): Promise<Apt> {
     "Acquire::Languages": "none",
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-  return (args, options = {}) => aptGet(["-c", join(dir, "apt.conf"), ...flags, ...args], dir, options);
+  return (program, args, options = {}) => runApt(program, ["-c", join(dir, "apt.conf"), ...flags, ...args], dir, options);
 }
 
 /** Makes the index of `suite` from the first of the host's archives that has it, signed by Debian. */
@@ -116,7 +127,7 @@ async function updateIndex(apt: Apt, dir: string, suite: string, options: Downlo
     const source = `Types: deb\nURIs: ${archive}\nSuites: ${suite}\nComponents: main\nSigned-By: ${KEYRING}\n`;
     await writeFile(join(dir, "sources", "debian.sources"), source);
     try {
-      await apt(["update"], { ...options, what: "package index" });
+      await apt("apt-get", ["update"], { ...options, what: "package index" });
       return;
     } catch (cause) {
       options.signal?.throwIfAborted();
@@ -128,16 +139,21 @@ async function updateIndex(apt: Apt, dir: string, suite: string, options: Downlo
 
 /** The addresses of the archives that apt has among its sources, Debian's or named alike. */
 async function debianArchives(): Promise<string[]> {
-  const uris = await aptGet(["update", "--print-uris"], "/");
+  const uris = await runApt("apt-get", ["update", "--print-uris"], "/");
   const found = uris.matchAll(/^'([^']+)\/dists\/([^/']+)\/(?:In)?Release'/gm);
   return [
     ...new Set([...found].flatMap(([, uri = "", suite = ""]) => (DEBIAN_SUITES.test(suite) && !uri.startsWith("cdrom:") ? uri : []))),
   ];
 }
 
-async function aptGet(args: readonly string[], cwd: string, { what, total = 0, onProgress, signal }: AptOptions = {}): Promise<string> {
+async function runApt(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  { what, total = 0, onProgress, signal }: AptOptions = {},
+): Promise<string> {
   const env = { ...process.env, LC_ALL: "C" };
-  const child = spawn("apt-get", ["-q", ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe", "pipe"], ...(signal ? { signal } : {}) });
+  const child = spawn(program, ["-q", ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe", "pipe"], ...(signal ? { signal } : {}) });
   const said = ["", "", "", ""];
   for (const fd of [1, 2, 3]) {
     child.stdio[fd]?.on("data", (data) => {
