@@ -146,6 +146,22 @@ test("one connection takes a machine's requests one after another, also past an 
   agent.destroy();
 });
 
+test("what is small does not wait while many large files take their turns", async (t) => {
+  const large = Array.from({ length: 30 }, () => request(`${URL}/image.iso`));
+  t.after(() => large.map((each) => each.destroy()));
+  const heads = large.map(
+    (each) =>
+      new Promise((resolve, reject) => {
+        each.once("response", (response: IncomingMessage) => resolve(response.resume()));
+        each.once("error", reject);
+        each.end();
+      }),
+  );
+  await Promise.all(heads);
+  for (let i = 0; i < 20; i++) assert.equal((await curl("-m", "5", "/ipxe.efi")).status, 200);
+  assert.ok(large.every(({ destroyed }) => !destroyed));
+});
+
 test("a file too large for memory: ranges of it and its size, and the file is closed after each", async () => {
   const descriptors = (): number => readdirSync("/proc/self/fd").length;
   assert.equal((await curl("-I", "/image.iso")).headers["content-length"], String(ISO_BYTES));
