@@ -131,6 +131,23 @@ test("a host's address in a prefix that is not ours any more is deprecated at on
   assert.match(said, /2001:db8:0:7:\S+ scope global (?!deprecated)/);
 });
 
+for (const [what, configuration] of [
+  ["one that only listens", "networks:\n  - interface: prov0\n    advertise: observe\n"],
+  ["one that advertises no more", "networks:\n  - interface: prov0\n    advertise: false\n"],
+  ["another network on another interface", "networks:\n  - interface: extra0\n"],
+] as const)
+  test(`a reload to ${what} withdraws router and prefix: the kernel's address is deprecated, and valid for two hours at most`, async (t) => {
+    const vlan = makeVlan(t);
+    vlan.server.ip("link add extra0 type dummy\nlink set extra0 up\naddr add 2001:db8:0:9::1/64 dev extra0");
+    const appliance = await startAppliance(t, vlan, { configuration: FULL });
+    const host = kernelHost(vlan);
+    await until(host, ROUTES, (said) => said.includes("default") && said.includes("2001:db8:100::/48"));
+    await reload(appliance, configuration);
+    const said = await until(host, ["ip", "-6", "addr"], (addresses) => /deprecated/.test(addresses));
+    assert.match(said, /2001:db8:0:1:\S+ scope global deprecated .*\n\s*valid_lft (7200|71\d\d)sec preferred_lft 0sec/);
+    assert.doesNotMatch((await host.namespace.exec(ROUTES)).stdout, /default|2001:db8:100::/);
+  });
+
 test("a rival radvd is told with what will go wrong; so is that it withdraws", async (t) => {
   const vlan = makeVlan(t, { forwarding: false });
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });

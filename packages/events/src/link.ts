@@ -30,7 +30,8 @@ export interface Running<Settings> {
   reload(settings: Settings): Promise<void>;
   /** Takes what changed since its settings were made; what that is, is the service's own affair. */
   tell?(news: unknown): void;
-  stop(): Promise<void>;
+  /** `forGood`: the configuration turned it off; else it may be back in a moment. */
+  stop(forGood?: boolean): Promise<void>;
 }
 
 /** Resolves once the service answers. */

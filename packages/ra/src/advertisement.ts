@@ -60,8 +60,8 @@ export function buildAdvertisement({ settings, network, forwarding, dnsOn, domai
 }
 
 /**
- * The last one before we stop (RFC 4861 §6.2.5): no router, no routes, no resolver any more. The prefix stays as it is: machines
- * keep their addresses while we restart.
+ * The last one before the appliance stops (RFC 4861 §6.2.5): no router, no routes, no resolver any more. The prefix stays as it is:
+ * machines keep their addresses while we restart.
  */
 export function finalAdvertisement(ra: RouterAdvertisement): RouterAdvertisement {
   const ended = <T>(option: T): T & { readonly lifetime: 0 } => ({ ...option, lifetime: 0 });

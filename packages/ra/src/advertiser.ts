@@ -16,7 +16,7 @@ import { buildAdvertisement, finalAdvertisement } from "./advertisement.ts";
 import { Drops } from "./drops.ts";
 import { Rivals, type Told } from "./rivals.ts";
 import { afterMulticast, afterSolicitation, begin, type Schedule } from "./schedule.ts";
-import { stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
+import { removalAdvertisement, stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
 
 /** What the advertiser is told of its network and its host. */
 export interface Situation {
@@ -77,7 +77,7 @@ export class Advertiser {
     const was = this.#ra;
     const said = JSON.stringify([was, settingsOf(this.#situation)?.interval]);
     const now = this.#world.now();
-    if (was && !settingsOf(situation)) this.end();
+    if (was && !settingsOf(situation)) this.end(true);
     this.#take(situation);
     if (!this.#ra) return;
     if (was) this.#withdrawals = withdraw(was, this.#ra, stillDue(this.#withdrawals, now), now);
@@ -132,14 +132,16 @@ export class Advertiser {
   }
 
   /**
-   * Says that it is no router any more, where it was one. Once: the others that RFC 4861 §6.2.5 allows would have to be 3 s apart
+   * Says that it is no router any more, where it was one. `removed`: the configuration has it advertise no more, so what it said is
+   * withdrawn; else it stops, and may be back in a moment. Once: the others that RFC 4861 §6.2.5 allows would have to be 3 s apart
    * (§6.2.6), which no stop waits for; and whoever loses this one goes on sending to a host that, where it forwards, still does.
    */
-  end(): void {
+  end(removed = false): void {
     if (!this.#ra) return;
     const now = this.#world.now();
     const due = stillDue(this.#withdrawals, now);
-    this.#messages = encode(finalAdvertisement(withWithdrawals(this.#ra, due, now)));
+    const last = removed ? removalAdvertisement(this.#ra, due, now) : finalAdvertisement(withWithdrawals(this.#ra, due, now));
+    this.#messages = encode(last);
     this.#withdrawals = [];
     if (this.#linkUp) this.#send(ALL_NODES, "final");
     this.#schedule = { ...this.#schedule, lastMulticast: now };

@@ -54,14 +54,14 @@ export async function startRouterAdvertiser(settings: RaSettings, tell: Emit): P
         runners.get(key)?.change(next.appliance, network, network.link);
       }
     } catch (error) {
-      for (const [key, added] of wanted) if (!runners.has(key)) added.stop();
+      for (const [key, added] of wanted) if (!runners.has(key)) added.close(); // it has said nothing yet
       throw error;
     }
     const gone = [...runners].filter(([key]) => !wanted.has(key)).map(([, runner]) => runner);
     const names = new Set([...wanted.values()].map((runner) => runner.interface));
     runners = wanted;
     // On an interface that goes on as another one, a farewell would come from the new address and withdraw that.
-    for (const runner of gone) names.has(runner.interface) ? runner.close() : runner.stop();
+    for (const runner of gone) names.has(runner.interface) ? runner.close() : runner.stop(true);
   };
   await follow(settings);
   const timer = setInterval(() => {
@@ -72,9 +72,9 @@ export async function startRouterAdvertiser(settings: RaSettings, tell: Emit): P
       return [...runners.values()].map((runner) => runner.interface);
     },
     reload: follow,
-    async stop() {
+    async stop(forGood = false) {
       clearInterval(timer);
-      for (const runner of runners.values()) runner.stop();
+      for (const runner of runners.values()) runner.stop(forGood);
       runners = new Map();
       later.tell();
     },
@@ -127,8 +127,8 @@ class Runner {
     this.#plan();
   }
 
-  stop(): void {
-    this.#advertiser.end();
+  stop(removed: boolean): void {
+    this.#advertiser.end(removed);
     this.close();
   }
 

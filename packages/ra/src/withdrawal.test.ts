@@ -73,6 +73,54 @@ test("what comes back is withdrawn no more", () => {
   );
 });
 
+test("one that is to advertise no more withdraws all it said, its prefix as RFC 9096 has it; one that stops leaves the prefix as it is", () => {
+  const all = situation({ routes: [route], dns: ["2001:db8::53"], search: ["lab.example"], pref64: prefixOf("64:ff9b::", 96) });
+  for (const remove of [(world: TestWorld) => world.advertiser.change(situation(null)), (world: TestWorld) => world.advertiser.end(true)]) {
+    const world = new TestWorld(all);
+    world.pass(100);
+    remove(world);
+    const { ra } = world.sent.at(-1) ?? {};
+    assert.deepEqual([ra?.routerLifetime, ra?.preference], [0, "medium"]);
+    const prefix = { prefix: "2001:db8:0:1::", length: 64, valid: 7200, preferred: 0 };
+    assert.deepEqual(ra?.prefixes, [
+      { ...prefix, onLink: true, autonomous: false },
+      { ...prefix, onLink: false, autonomous: true },
+    ]);
+    assert.deepEqual(ra?.routes, [{ prefix: "2001:db8:100::", length: 48, preference: "medium", lifetime: 0 }]);
+    assert.deepEqual(ra?.rdnss, [{ addresses: ["2001:db8::53"], lifetime: 0 }]);
+    assert.deepEqual(ra?.dnssl, [{ domains: ["lab.example"], lifetime: 0 }]);
+    assert.deepEqual(ra?.pref64, [{ prefix: { address: "64:ff9b::", length: 96 }, lifetime: 0 }]);
+    const { length } = world.sent;
+    world.pass(1000);
+    assert.equal(world.sent.length, length);
+  }
+  const world = new TestWorld(all);
+  world.advertiser.end();
+  const { ra } = world.sent.at(-1) ?? {};
+  assert.deepEqual(ra?.prefixes, [
+    { prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: true, valid: 86400, preferred: 14400 },
+  ]);
+  assert.deepEqual([ra?.routerLifetime, ra?.rdnss[0]?.lifetime], [0, 0]);
+});
+
+test("a network that is taken away withdraws what it was withdrawing as well", () => {
+  const world = new TestWorld();
+  world.pass(100);
+  const network = { ...NETWORK, prefix: prefixOf("2001:db8:0:2::", 64), address: "2001:db8:0:2::1" } as Network;
+  world.advertiser.change(situation({}, { network }));
+  world.pass(100);
+  world.advertiser.end(true);
+  assert.deepEqual(
+    world.sent.at(-1)?.ra.prefixes.map(({ prefix, valid, preferred }) => [prefix, valid, preferred]),
+    [
+      ["2001:db8:0:1::", 7100, 0],
+      ["2001:db8:0:1::", 7100, 0],
+      ["2001:db8:0:2::", 7200, 0],
+      ["2001:db8:0:2::", 7200, 0],
+    ],
+  );
+});
+
 test("the final advertisement withdraws what was being withdrawn as well", () => {
   const world = new TestWorld(situation({ routes: [route] }));
   world.advertiser.change(situation());

@@ -31,7 +31,8 @@ interface Service {
   readonly name: ServiceName;
   start(): Promise<void>;
   reload(): Promise<void>;
-  stop(): Promise<void>;
+  /** `forGood`: the configuration turned it off. */
+  stop(forGood?: boolean): Promise<void>;
   tell?(news: unknown): void;
 }
 
@@ -195,7 +196,7 @@ export class RunningAppliance {
       await Promise.allSettled([...started.map((service) => service.stop()), ...reloaded.map((service) => service.reload())]);
       throw error;
     }
-    for (const service of kept.values()) await service.stop();
+    for (const service of kept.values()) await service.stop(true);
     this.#services = services;
     this.bus.emit({ type: "appliance.reloaded", changed: services.map((service) => service.name) });
   }
@@ -296,7 +297,7 @@ export class RunningAppliance {
         this.bus.emit({ type: "service.ready", service: name, listens: running.listens });
       },
       reload: async () => running?.reload(settings()),
-      stop: async () => running?.stop(),
+      stop: async (forGood) => running?.stop(forGood),
     };
   }
 
