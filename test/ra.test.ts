@@ -158,7 +158,7 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
   const file = join(vlan.dir, "radvd.conf");
   writeFileSync(
     file,
-    "interface eth0 { AdvSendAdvert on; MaxRtrAdvInterval 4; MinRtrAdvInterval 3; AdvCurHopLimit 255; prefix 2001:db8:9::/64 {}; RDNSS 2001:db8:9::53 {}; };\n",
+    "interface eth0 { AdvSendAdvert on; MaxRtrAdvInterval 4; MinRtrAdvInterval 3; AdvCurHopLimit 255; AdvRetransTimer 20; AdvReachableTime 90000; prefix 2001:db8:9::/64 {}; RDNSS 2001:db8:9::53 {}; };\n",
   );
   const radvd = rival.namespace.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
   const heard = await appliance.waitFor(says("ra.heard"), 10);
@@ -167,7 +167,13 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
     /router fe80::\S+ advertises on prov0 with M=0 O=0: .*iPXE that hears it first will not ask for a boot file\. Set its O flag/,
   );
   const differences = (heard.differences as string[]).join("\n");
-  for (const expected of [/hop limit 255, we say 64/, /2001:db8:9::\/64, which we do not/, /resolver 2001:db8:9::53, which/])
+  for (const expected of [
+    /hop limit 255, we say 64/,
+    /reachable time 90000 ms/,
+    /retransmission timer 20 ms/,
+    /2001:db8:9::\/64, which we do not/,
+    /resolver 2001:db8:9::53, which/,
+  ])
     assert.match(differences, expected);
   await sleep(6);
   assert.equal(appliance.lines.filter(says("ra.heard")).length, 1, "once, not for each advertisement");

@@ -53,20 +53,24 @@ function checkMtu({ mtu }: RouterAdvertisement, ours: RouterAdvertisement | null
   return [];
 }
 
-/** What RFC 4861 §6.2.7 lists; 0 is "unspecified" and agrees with anything. */
-const NUMBERS = [
-  ["hop limit", "hopLimit", ""],
-  ["reachable time", "reachableTime", " ms"],
-  ["retransmission timer", "retransTimer", " ms"],
+/** In milliseconds as hosts have them by themselves (RFC 4861 §10); 0 is "unspecified" and agrees with anything (§6.2.7). */
+const TIMERS = [
+  ["reachable time", "reachableTime", 30_000],
+  ["retransmission timer", "retransTimer", 1_000],
 ] as const;
 
 function compareHeaders(theirs: RouterAdvertisement, ours: RouterAdvertisement): Difference[] {
   const differences: Difference[] = [];
-  for (const [field, key, unit] of NUMBERS)
-    if (theirs[key] !== 0 && ours[key] !== 0 && theirs[key] !== ours[key])
+  if (theirs.hopLimit !== 0 && ours.hopLimit !== 0 && theirs.hopLimit !== ours.hopLimit)
+    differences.push({
+      field: "hop limit",
+      text: `it says hop limit ${theirs.hopLimit}, we say ${ours.hopLimit}: machines take whichever they heard last. Give both one value`,
+    });
+  for (const [field, key, usual] of TIMERS)
+    if (theirs[key] !== 0 && theirs[key] !== usual)
       differences.push({
         field,
-        text: `it says ${field} ${theirs[key]}${unit}, we say ${ours[key]}${unit}: machines take whichever they heard last. Give both one value`,
+        text: `it says ${field} ${theirs[key]} ms, we leave machines their ${usual} ms: all machines on the link take its value. Set it to 0 there`,
       });
   if (theirs.routerLifetime > 0 && ours.routerLifetime > 0)
     differences.push({

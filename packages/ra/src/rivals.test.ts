@@ -30,6 +30,8 @@ test("M=0 O=0 is told with what iPXE will not do, and the mend; by who only list
 for (const [field, ra, says] of [
   ["M flag", { managed: true }, /M=1 O=1, we say M=0 O=1.*hear first/],
   ["hop limit", { hopLimit: 255 }, /hop limit 255, we say 64/],
+  ["reachable time", { reachableTime: 3_600_000 }, /reachable time 3600000 ms, we leave machines their 30000 ms: all machines/],
+  ["retransmission timer", { retransTimer: 20 }, /retransmission timer 20 ms, we leave machines their 1000 ms: all machines/],
   ["MTU", { mtu: 1400 }, /MTU 1400, we say 1500/],
   ["MTU above the interface's", { mtu: 9000 }, /MTU 9000, our interface has 1500: larger packets .* are lost/],
   [
@@ -57,7 +59,7 @@ for (const [field, ra, says] of [
     assert.equal(event?.why, event?.differences[0]);
   });
 
-test("reachable time and retransmission timer that are unspecified agree with any (RFC 4861 §6.2.7)", () => {
+test("what is unspecified agrees with any value (RFC 4861 §6.2.7), and the timers that machines have by themselves are no difference", () => {
   assert.deepEqual(told({ reachableTime: 30_000, retransTimer: 1000, hopLimit: 0, mtu: null })[0]?.differences, []);
 });
 
