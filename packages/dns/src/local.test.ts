@@ -14,6 +14,7 @@ for (const [layer, name, ...addresses] of [
   [Layer.machines, "mirror.rack.example", "2001:db8:0:1::99"],
   [Layer.records, "mirror.rack.example", "2001:db8:0:1::1", "fd00::1"],
   [Layer.records, "deep.below.home.arpa", "fd00::2"],
+  [Layer.records, "lab.test", "fd00::3"],
 ] as const)
   names.set(layer, { name, addresses });
 
@@ -82,7 +83,7 @@ test("a name that goes gives way to the next claim, or is forgotten with all abo
   assert.equal(changing.version, version + 1, "no change, no work");
 });
 
-test("special names are answered here (RFC 6761, 6762, 7686, 8375)", () => {
+test("special names are answered here (RFC 6761, 6762, 7686, 8375, 9462, 9665), and no others", () => {
   const cases: [name: string, type: string, answer: string][] = [
     ["localhost", "AAAA", "NOERROR ::1"], // whatever a client claims
     ["LOCALHOST", "A", "NOERROR 127.0.0.1"],
@@ -91,6 +92,9 @@ test("special names are answered here (RFC 6761, 6762, 7686, 8375)", () => {
     ["a.localhost", "TXT", "NOERROR"],
     ["invalid", "AAAA", "NOERROR"],
     ["a.invalid", "AAAA", "NXDOMAIN"],
+    ["test", "AAAA", "NOERROR"],
+    ["www.test", "AAAA", "NXDOMAIN"],
+    ["lab.test", "AAAA", "NOERROR fd00::3"], // one that the configuration has
     ["printer.local", "AAAA", "NXDOMAIN"],
     ["abc.onion", "AAAA", "NXDOMAIN"],
     ["gw.home.arpa", "AAAA", "NXDOMAIN"],
@@ -98,7 +102,10 @@ test("special names are answered here (RFC 6761, 6762, 7686, 8375)", () => {
     ["below.home.arpa", "AAAA", "NOERROR"],
     ["home.arpa", "SOA", "NOERROR SOA"],
     ["_dns.resolver.arpa", "SVCB", "NXDOMAIN"],
+    ["default.service.arpa", "SOA", "NXDOMAIN"],
     ["notlocal", "AAAA", "forwarded"],
+    ["www.example", "AAAA", "forwarded"], // RFC 6761 §6.5
+    ["name.alt", "AAAA", "forwarded"], // RFC 9476 §3.2
     ["local.example", "AAAA", "forwarded"],
   ];
   for (const [name, type, answer] of cases) assert.equal(ask(name, type === "SVCB" ? "UNKNOWN_64" : type), answer, `${name} ${type}`);

@@ -16,8 +16,8 @@ export const Layer = { records: 0, machines: 1 } as const;
 export type Layer = (typeof Layer)[keyof typeof Layer];
 
 const TTL = 60;
-/** RFC 6761, 6762, 7686, 8375, 9462; `localhost` has addresses besides. */
-const SPECIAL_NAMES = ["localhost", "invalid", "local", "onion", "home.arpa", "resolver.arpa"];
+/** RFC 6761, 6762, 7686, 8375, 9462, 9665; `localhost` has addresses besides. `example` and `alt` are names like others to a resolver. */
+const SPECIAL_NAMES = ["localhost", "invalid", "test", "local", "onion", "home.arpa", "resolver.arpa", "service.arpa"];
 /** RFC 6303 §4, RFC 7793. */
 const PRIVATE_REVERSE_ZONES = [
   ...["0", "10", "127", "254.169", "2.0.192", "100.51.198", "113.0.203", "255.255.255.255", "168.192"],
