@@ -131,6 +131,51 @@ test("an upstream that fails at AAAA is no hindrance; one that fails at both is 
   assert.deepEqual([reply.packet.rcode, reply.packet.answers.length], ["NOERROR", 0], "within the client's wait");
 });
 
+test("an upstream that refuses AAAA, or does not answer it, is no hindrance: A is asked within the client's wait (RFC 6147 §5.1.2, §5.1.3)", () => {
+  const four = having({ A: [a("8.8.8.8")] });
+  const only =
+    (onAaaa: Script): Script =>
+    (asked, tell, fail) =>
+      (asked.packet.questions[0]?.type === "A" ? four : onAaaa)(asked, tell, fail);
+  for (const rcodeNumber of [1, 4, 5, 9]) {
+    const refusing = world(only((asked, tell) => tell(answerTo(asked, { rcodeNumber, additionals: [] }))));
+    assert.equal(ask(refusing).text, "NOERROR 64:ff9b::808:808 (300)", `${rcodeNumber}`);
+  }
+  assert.equal(ask(world(only((_, __, fail) => fail("no route")))).text, "NOERROR 64:ff9b::808:808 (300)");
+
+  const late = world(only(silent));
+  const reply = late.ask(NAME);
+  late.pass(4_800);
+  assert.equal(reply.text, "NOERROR 64:ff9b::808:808 (300)");
+  assert.equal(reply.after, 2_000);
+  late.pass(10_000);
+  assert.equal(late.pending, 0);
+});
+
+test("AAAA that come late are the answer where A leads to none, and no A is asked for those that come in time", () => {
+  const slow = (after: number): Script => {
+    return (asked, tell) => {
+      const answers = asked.packet.questions[0]?.type === "AAAA" ? [aaaa(NAME)] : [];
+      tell(answerTo(asked, { answers, authorities: answers.length > 0 ? [] : [soa(60)] }), answers.length > 0 ? after : 0);
+    };
+  };
+  const late = world(slow(3_000));
+  const reply = late.ask(NAME);
+  late.pass(4_800);
+  assert.deepEqual([reply.text, reply.after], ["NOERROR 2001:db8::80 (300)", 3_000]);
+  const inTime = world(slow(1_900));
+  inTime.ask(NAME);
+  inTime.pass(4_800);
+  assert.ok(!askedTypes(inTime).includes("A"));
+  const dead = world(silent);
+  const failed = dead.ask(NAME);
+  dead.pass(5_000);
+  assert.equal(failed.packet.rcode, "SERVFAIL");
+  assert.ok(failed.after < 5_000);
+  dead.pass(10_000);
+  assert.equal(dead.pending, 0);
+});
+
 test("PTR of an address in the prefix leads to the IPv4 address's own; private ones are not asked of the world", () => {
   const pointer: Record = { name: "8.8.8.8.in-addr.arpa", type: "PTR", ttl: 90, data: "dns.google" };
   const one = world(having({ PTR: [pointer] }));

@@ -1,7 +1,7 @@
 /** AAAA made out of A for machines that reach IPv4 through a NAT64 (RFC 6147), and the way back for PTR. */
 import { addressBytes, type Prefix } from "@netboot6/codec";
 import { type Answer, readResponse } from "./answer.ts";
-import type { Outcome, Question } from "./lookup.ts";
+import type { Clock, Outcome, Question } from "./lookup.ts";
 import {
   CLASS_IN,
   expandName,
@@ -20,8 +20,15 @@ import {
 /** Asks one question upstream. */
 export type Ask = (question: Question, done: (outcome: Outcome) => void) => void;
 
+export interface Asking {
+  readonly ask: Ask;
+  readonly after: Clock["after"];
+}
+
 /** RFC 6147 §5.1.7: where the denial of AAAA says no time. */
 const SYNTHESISED_TTL = 600;
+/** How long AAAA alone is waited for: A has the rest of the client's five seconds. */
+const AAAA_PATIENCE_MS = 2_000;
 const WELL_KNOWN = "64:ff9b::";
 const IP6_ARPA = "\x03ip6\x04arpa\0";
 /** RFC 6890: addresses that mean nothing outside, and that the well-known prefix must not carry (RFC 6052 §3.1). */
@@ -57,42 +64,56 @@ export class Dns64 {
     return type === Type.ptr && this.#extract(name) !== null;
   }
 
-  resolve(question: Question, ask: Ask, done: (outcome: Outcome) => void): void {
+  resolve(question: Question, asking: Asking, done: (outcome: Outcome) => void): void {
     const { wire, dnssecOk, checkingDisabled } = question;
     const type = readUint16(wire, wire.length - 4);
     const v4 = type === Type.ptr ? this.#extract(wire.toString("latin1", 0, wire.length - 4)) : null;
     // Who validates by himself makes them by himself (RFC 6147 §5.5).
-    if (type === Type.aaaa && !(dnssecOk && checkingDisabled)) this.#address(question, ask, done);
-    else if (v4) this.#pointer(question, v4, ask, done);
-    else ask(question, done);
+    if (type === Type.aaaa && !(dnssecOk && checkingDisabled)) this.#address(question, asking, done);
+    else if (v4) this.#pointer(question, v4, asking.ask, done);
+    else asking.ask(question, done);
   }
 
-  #address(question: Question, ask: Ask, done: (outcome: Outcome) => void): void {
+  /**
+   * Where there is no AAAA, A is asked. An upstream that fails at AAAA is as good as one that has none, and so is one that does not
+   * answer in time (RFC 6147 §5.1.2, §5.1.3): what that one may still have is taken where A leads to nothing.
+   */
+  #address(question: Question, { ask, after }: Asking, done: (outcome: Outcome) => void): void {
+    let six: Outcome | null = null;
+    let four: Outcome | null = null;
+    let asked = false;
+    let over = false;
+    const finish = (outcome: Outcome): void => {
+      if (!over) done(outcome);
+      over = true;
+    };
+    const askIpv4 = (): void => {
+      if (asked) return;
+      asked = true;
+      ask(withType(question, Type.a), (outcome) => {
+        four = outcome;
+        judge();
+      });
+    };
+    const judge = (): void => {
+      const own = six && ownAnswer(question, six);
+      const made = four?.answer?.rcode === Rcode.noError ? this.#synthesise(question, four.answer, six?.answer ?? null) : null;
+      if (own) finish(own);
+      else if (four && made) finish({ answer: made, why: four.why });
+      else if (six && four) finish(six);
+      else if (six) askIpv4();
+    };
+    const cancel = after(AAAA_PATIENCE_MS, askIpv4);
     ask(question, (outcome) => {
-      const { answer } = outcome;
-      if (!answer || answer.rcode === Rcode.nxDomain) done(outcome);
-      else {
-        const given = answer.rcode === Rcode.noError ? records(answer, question.wire.length) : [];
-        const addresses = given.filter(({ type }) => type === Type.aaaa);
-        const usable = addresses.filter(({ data }) => !isMapped(data));
-        if (usable.length === 0) this.#fromIpv4(question, outcome, answer, ask, done);
-        else if (usable.length === addresses.length) done(outcome);
-        else done({ ...outcome, answer: compose(question.wire, 0, [...aliases(given), ...usable]) });
-      }
+      cancel();
+      six = outcome;
+      judge();
     });
   }
 
-  /** There is no AAAA, or the upstream failed at it: every such code is as good as an empty answer (RFC 6147 §5.1.2). */
-  #fromIpv4(question: Question, outcome: Outcome, denial: Answer, ask: Ask, done: (outcome: Outcome) => void): void {
-    ask(withType(question, Type.a), ({ answer, why }) => {
-      const made = answer?.rcode === Rcode.noError ? this.#synthesise(question, answer, denial) : null;
-      done(made ? { answer: made, why } : outcome);
-    });
-  }
-
-  #synthesise(question: Question, answer: Answer, denial: Answer): Answer | null {
+  #synthesise(question: Question, answer: Answer, denial: Answer | null): Answer | null {
     const given = records(answer, question.wire.length);
-    const longest = denial.lifetime > 0 ? denial.lifetime : SYNTHESISED_TTL;
+    const longest = denial?.lifetime || SYNTHESISED_TTL;
     const made = given
       .filter(({ type, data }) => type === Type.a && data.length === 4 && !(this.#wellKnown && isNotGlobal(readUint32(data, 0))))
       .map(({ owner, ttl, data }): Record => ({ owner, type: Type.aaaa, ttl: Math.min(ttl, longest), data: this.embed(data) }));
@@ -141,6 +162,17 @@ export class Dns64 {
     if (this.#length <= 8) octets.splice(8 - this.#length, 1);
     return Uint8Array.from(octets.slice(0, 4));
   }
+}
+
+/** What needs no IPv4 address: AAAA that machines can connect to, or that there is no such name. */
+function ownAnswer(question: Question, outcome: Outcome): Outcome | null {
+  const { answer } = outcome;
+  if (answer?.rcode === Rcode.nxDomain) return outcome;
+  const given = answer?.rcode === Rcode.noError ? records(answer, question.wire.length) : [];
+  const addresses = given.filter(({ type }) => type === Type.aaaa);
+  const usable = addresses.filter(({ data }) => !isMapped(data));
+  if (usable.length === 0) return null;
+  return usable.length === addresses.length ? outcome : { ...outcome, answer: compose(question.wire, 0, [...aliases(given), ...usable]) };
 }
 
 interface Record {

@@ -180,10 +180,13 @@ export class DnsServer {
       // What it asks in place of the client's question may be one of ours.
       dns64.resolve(
         question,
-        (each, done) => {
-          const own = each.wire === question.wire ? null : names.answer(queryOf(each.wire));
-          if (own) done({ answer: own, why: "local" });
-          else ask(each, done);
+        {
+          ask: (each, done) => {
+            const own = each.wire === question.wire ? null : names.answer(queryOf(each.wire));
+            if (own) done({ answer: own, why: "local" });
+            else ask(each, done);
+          },
+          after: this.#around.clock.after,
         },
         settle,
       );
