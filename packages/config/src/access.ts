@@ -8,12 +8,14 @@ export function listenAddresses(listen: Listen, networks: readonly Network[]): A
   return [...new Set([...networks.map((network) => network.address), "::1"])];
 }
 
-/** Whether an address may ask. The address is without a zone. */
-export function accessList(allow: Allow, networks: readonly Network[]): (address: Address) => boolean {
+/** Whether a client may ask. It is a socket's text of its address: a link-local one has the zone where it is, `fe80::1%eth1`. */
+export function accessList(allow: Allow, networks: readonly Network[]): (client: string) => boolean {
   const byNetworks = allow === "networks";
   const prefixes = byNetworks ? networks.map((network) => network.prefix) : allow;
-  return (address) => {
-    if (byNetworks && (address === "::1" || isLinkLocal(address))) return true;
+  const interfaces = new Set(networks.map((network) => network.link?.name));
+  return (client) => {
+    const [address = "", zone] = client.split("%");
+    if (byNetworks && (address === "::1" || (zone !== undefined && isLinkLocal(address) && interfaces.has(zone)))) return true;
     const value = addressToBigInt(address);
     return prefixes.some((prefix) => value >= prefix.first && value <= prefix.last);
   };

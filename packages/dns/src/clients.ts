@@ -33,11 +33,11 @@ const REMEMBERED = 20_000;
 export class Clients {
   #recent = new Map<string, Client>();
   #older = new Map<string, Client>();
-  readonly #allowed: (address: Address) => boolean;
+  readonly #allowed: (client: string) => boolean;
   readonly #rate: number;
 
   /** `rate`: tokens of a new client. */
-  constructor(allowed: (address: Address) => boolean, rate: number) {
+  constructor(allowed: (client: string) => boolean, rate: number) {
     this.#allowed = allowed;
     this.#rate = rate;
   }
@@ -52,7 +52,7 @@ export class Clients {
     if (!client) {
       const zone = from.indexOf("%");
       const address = zone < 0 ? from : from.slice(0, zone);
-      client = new Client(address, this.#allowed(address), this.#rate, now);
+      client = new Client(address, this.#allowed(from), this.#rate, now);
     }
     if (this.#recent.size >= REMEMBERED) {
       this.#older = this.#recent;

@@ -1,6 +1,5 @@
 /** DNS over UDP on one address, so that the answer leaves from the address that was asked. */
 import { createSocket, type Socket } from "node:dgram";
-import type { Address } from "@netboot6/codec";
 import type { StreamOptions } from "./stream-listener.ts";
 
 /** A rack that wakes up asks all at once. The kernel gives what it allows. */
@@ -29,7 +28,7 @@ export class DatagramListener {
         socket.on("error", (error) => drop(error.message));
         socket.on("message", (bytes, from) => {
           if (from.port === 0) return drop("from port 0");
-          receive(bytes, withoutZone(from.address), (reply) => {
+          receive(bytes, from.address, (reply) => {
             if (this.#open) socket.send(reply, from.port, from.address);
           });
         });
@@ -43,9 +42,4 @@ export class DatagramListener {
     this.#open = false;
     this.#socket.close();
   }
-}
-
-function withoutZone(address: string): Address {
-  const zone = address.indexOf("%");
-  return zone < 0 ? address : address.slice(0, zone);
 }

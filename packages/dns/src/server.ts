@@ -1,5 +1,4 @@
 /** What becomes of a query: refused, answered from here or from what is kept, or asked upstream. */
-import type { Address } from "@netboot6/codec";
 import type { Upstream } from "@netboot6/config";
 import type { Emit } from "@netboot6/events";
 import { answer as record } from "dns-packet";
@@ -14,8 +13,8 @@ import { Upstreams } from "./upstreams.ts";
 import { CLASS_IN, Flag, HEADER_LENGTH, Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
 
 export interface Policy {
-  /** The address is without a zone. */
-  allowed(client: Address): boolean;
+  /** `client` is a socket's text of its address; it may have a zone. */
+  allowed(client: string): boolean;
   /** Queries a second from one client; null: any number. */
   readonly rateLimit: number | null;
   readonly names: LocalNames;
@@ -237,7 +236,7 @@ const queryOf = (question: Buffer): Query =>
     null,
   );
 
-const clientsOf = ({ allowed, rateLimit }: Policy): Clients => new Clients((address) => allowed(address), rateLimit ?? 0);
+const clientsOf = ({ allowed, rateLimit }: Policy): Clients => new Clients((client) => allowed(client), rateLimit ?? 0);
 
 const failure = (query: Query, why: string): Answer =>
   makeAnswer(query, Rcode.servFail, { options: extendedError(ExtendedError.noReachableAuthority, why) });

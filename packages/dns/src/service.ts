@@ -35,7 +35,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     const options = (overTcp: boolean) => ({
       address,
       port,
-      receive: (bytes: Buffer, client: Address, reply: (bytes: Buffer) => void) => server.receive(bytes, client, overTcp, reply),
+      receive: (bytes: Buffer, client: string, reply: (bytes: Buffer) => void) => server.receive(bytes, client, overTcp, reply),
       drop: (why: string) => server.drop(why),
     });
     const both = [new DatagramListener(options(false)), new StreamListener(options(true))];

@@ -6,8 +6,8 @@ import { Frames, frame } from "./frames.ts";
 export interface StreamOptions {
   readonly address: Address;
   readonly port: number;
-  /** Whether there will be an answer. */
-  readonly receive: (bytes: Buffer, client: Address, reply: (bytes: Buffer) => void) => boolean;
+  /** Whether there will be an answer. `client` is its address as the socket gives it, which may have a zone. */
+  readonly receive: (bytes: Buffer, client: string, reply: (bytes: Buffer) => void) => boolean;
   readonly drop: (why: string) => void;
   /** Milliseconds that a connection may do nothing. */
   readonly idle?: number;
@@ -24,7 +24,7 @@ const MAX_UNREAD = 1 << 20;
 export class StreamListener {
   readonly #server: Server;
   readonly #options: StreamOptions;
-  readonly #connections = new Map<Socket, Address>();
+  readonly #connections = new Map<Socket, string>();
 
   constructor(options: StreamOptions) {
     this.#options = options;
@@ -50,7 +50,7 @@ export class StreamListener {
 
   #serve(socket: Socket): void {
     const { receive, drop, idle = IDLE_MS } = this.#options;
-    const client = socket.remoteAddress?.replace(/%.*/, "");
+    const client = socket.remoteAddress;
     socket.on("error", () => {}); // reset by the client: `close` follows
     if (client === undefined || this.#connections.size >= MAX_CONNECTIONS || this.#countOf(client) >= MAX_OF_CLIENT) {
       socket.destroy();
@@ -91,7 +91,7 @@ export class StreamListener {
     });
   }
 
-  #countOf(client: Address): number {
+  #countOf(client: string): number {
     let count = 0;
     for (const address of this.#connections.values()) if (address === client) count++;
     return count;

@@ -24,7 +24,8 @@ import type { Turns } from "./turns.ts";
 /** What a request is answered from. */
 export interface Serving {
   readonly files: BootFiles;
-  readonly allowed: (address: Address) => boolean;
+  /** `client` is a socket's text of its address; it may have a zone. */
+  readonly allowed: (client: string) => boolean;
   readonly networks: readonly Network[];
   /** Whether folders are shown. */
   readonly listing: boolean;
@@ -68,7 +69,7 @@ export class Answerer {
   async answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const exchange = new Exchange(request, response, ++this.#lastId, this.#link, this.#underWay);
     const { client, path, head } = exchange;
-    if (!serving.allowed(client))
+    if (!serving.allowed(request.socket.remoteAddress ?? "::"))
       return exchange.text(403, "You may not ask here: http.allow does not name your address.\n", {
         why: `${client} is not among those whom http.allow names`,
       });

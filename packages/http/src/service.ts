@@ -119,13 +119,13 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
 }
 
 /** A rack's machines come again and again. */
-function remembered(allowed: (address: Address) => boolean): (address: Address) => boolean {
-  const known = new LRUCache<Address, boolean>({ max: 10_000 });
-  return (address) => {
-    let is = known.get(address);
+function remembered(allowed: (client: string) => boolean): (client: string) => boolean {
+  const known = new LRUCache<string, boolean>({ max: 10_000 });
+  return (client) => {
+    let is = known.get(client);
     if (is === undefined) {
-      is = allowed(address);
-      known.set(address, is);
+      is = allowed(client);
+      known.set(client, is);
     }
     return is;
   };

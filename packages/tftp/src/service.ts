@@ -43,7 +43,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       );
       link.emit({ type: "tftp.finished", id, path, status: "refused", sent: 0, size: 0, seconds: 0, why, client });
     };
-    if (!current.allowed(client)) return refuse(TftpErrorCode.accessViolation, "http.allow does not name this address");
+    if (!current.allowed(from.address)) return refuse(TftpErrorCode.accessViolation, "http.allow does not name this address");
     if (packet.op === "write") return refuse(TftpErrorCode.accessViolation, "read-only");
     if (packet.mode !== "octet") return refuse(TftpErrorCode.illegalOperation, `mode ${packet.mode}: only octet`);
     if (transfers.size >= MAX_TRANSFERS) return refuse(TftpErrorCode.undefined, "too many transfers");
@@ -158,7 +158,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
   };
 }
 
-function prepare(settings: TftpSettings, link: Link): { settings: TftpSettings; files: BootFiles; allowed: (address: Address) => boolean } {
+function prepare(settings: TftpSettings, link: Link): { settings: TftpSettings; files: BootFiles; allowed: (client: string) => boolean } {
   const { tftp, networks } = settings;
   return { settings, files: new BootFiles(tftp, link.ask), allowed: accessList(tftp.allow, networks) };
 }
