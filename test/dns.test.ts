@@ -305,3 +305,28 @@ test("dnsperf: thousands of queries a second by UDP and by TCP, none lost, kept 
   );
   assert.equal(told, asked, "each answer is told once, by itself or in a count");
 });
+
+test("link-local clients are answered by DNS, HTTP and TFTP on the networks' interfaces, and refused on others", async (t) => {
+  const { vlan, machine: near } = await makePlace(t);
+  const far = vlan.client("far").namespace;
+  vlan.server.ip(`link add uplink0 address 02:1a:b0:00:01:01 type veth peer name eth9 netns ${far.name}\nlink set uplink0 up`);
+  far.ip("link set eth9 up");
+  near.ip("addr del 2001:db8:0:1::a/64 dev eth0");
+  await startAppliance(t, vlan, { configuration: "networks:\n  - interface: prov0\n    advertise: false\ndomain: rack.example\n" });
+  const ways = [
+    { client: near, route: `via fe80::1a:b0ff:fe00:1 dev eth0`, dns: "status: NOERROR", http: "200", tftp: "#!ipxe" },
+    { client: far, route: `via fe80::1a:b0ff:fe00:101 dev eth9`, dns: "status: REFUSED", http: "403", tftp: "does not name this address" },
+  ];
+  for (const { client, route, dns, http, tftp } of ways) {
+    client.ip(`route replace ${vlan.address}/128 ${route}`);
+    for (const how of ["+notcp", "+tcp"]) {
+      const { stdout } = await client.exec(["dig", `@${vlan.address}`, "+tries=2", "+time=3", how, "localhost", "AAAA"]);
+      assert.ok(stdout.includes(dns), `${how} ${stdout}`);
+    }
+    const url = `${vlan.address.replace(/.*/, "[$&]")}/boot.ipxe`;
+    const curl = await client.exec(["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", `http://${url}`]);
+    assert.equal(curl.stdout, http);
+    const got = await client.exec(["curl", "-sv", "-m", "5", `tftp://${url}`]);
+    assert.ok(`${got.stdout}${got.stderr}`.includes(tftp), `${got.stdout}${got.stderr}`);
+  }
+});

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Appliance, Client, ProvisioningVlan } from "@netboot6/lab";
+import { type Appliance, type Client, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
 import { makeVlan, says, startAppliance } from "./setup.ts";
 
 const network = (advertise: string): string => `domain: rack.example
@@ -180,6 +180,33 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
   radvd.kill("SIGTERM");
   const withdrawn = await appliance.waitFor((line) => line.event === "ra.heard" && line.state === "withdrawn", 10);
   assert.match(withdrawn.msg, /no router any more/);
+});
+
+test("check solicits where this host is no router, and warns of a link that has none", async (t) => {
+  const vlan = makeVlan(t, { forwarding: false });
+  const file = join(vlan.dir, "check.yaml");
+  const check = async (advertise: string, ...before: string[]): Promise<string> => {
+    writeFileSync(file, `networks:\n  - interface: prov0\n${advertise}dns: false\n`);
+    const began = performance.now();
+    const { stdout } = await vlan.server.exec([...before, NETBOOT6, "check", "--config", file]);
+    assert.ok(performance.now() - began < 8_000, "it is bounded");
+    return stdout;
+  };
+  const ways = ["", "    advertise: observe\n", "    advertise: false\n", "    advertise: { routerLifetime: 0s }\n"];
+  for (const advertise of ways) assert.match(await check(advertise), /no router answers on prov0.*UEFI HTTP boot waits.*\[no-router\]/);
+  assert.match(await check("    advertise: { routerLifetime: 30m }\n"), /does not forward IPv6.*\[router-that-does-not-forward\]/);
+  const unprivileged = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--ambient-caps", "-all", "--reuid", "65534"];
+  assert.match(await check("", ...unprivileged, "--clear-groups"), /could not look for another one: .*\[router-unknown\]/);
+
+  const router = vlan.client("router");
+  router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
+  router.up();
+  await sleep(0.5);
+  const config = join(vlan.dir, "radvd.conf");
+  writeFileSync(config, "interface eth0 { AdvSendAdvert on; MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {}; };\n");
+  router.namespace.spawn(["radvd", "-n", "-C", config, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  await sleep(4); // its first advertisement was more than 3 s ago: it may answer at once
+  for (const advertise of ways) assert.doesNotMatch(await check(advertise), /router/);
 });
 
 test("observe sends nothing and answers no solicitation", async (t) => {

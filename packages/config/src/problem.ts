@@ -32,6 +32,7 @@ export const FINDING_IDS = [
   "prefix-lifetime-short",
   "autonomous-needs-64",
   "no-router",
+  "router-unknown",
   "router-that-does-not-forward",
   "lease-lifetimes",
   "lease-short",

@@ -4,35 +4,82 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { connect } from "node:tls";
 import { type Address, formatAddress } from "@netboot6/codec";
-import { type Appliance, type Finding, listenings, type Network, type Upstream, upstreamText, warning } from "@netboot6/config";
-import { forwards } from "@netboot6/ra";
+import {
+  type Appliance,
+  type Finding,
+  type Link,
+  listenings,
+  type Network,
+  type Path,
+  type Upstream,
+  upstreamText,
+  warning,
+} from "@netboot6/config";
+import { type Found, findRouters, forwards } from "@netboot6/ra";
 
 const ANSWER_MS = 2_000;
 
-/** A router lifetime that the host's forwarding contradicts, and what it costs. */
-export function checkRouting({ advertise, link }: Network, index: number): Finding[] {
-  if (!link || advertise === null || advertise === "observe") return [];
-  const path = ["networks", index];
-  const forwarding = forwards(link.name);
-  if (advertise.routerLifetime === "auto" && !forwarding)
+/** Links where machines may have no router, or one that leads nowhere, and what that costs them. */
+export async function checkRouting(appliance: Appliance, networks: readonly Network[]): Promise<Finding[]> {
+  const onLink = networks.flatMap(({ name, advertise, link }): OnLink[] => {
+    const path = ["networks", appliance.networks.findIndex((each) => each.name === name)];
+    return link ? [{ link, advertise, path, forwarding: forwards(link.name) }] : [];
+  });
+  // Where we are a router ourselves nothing is sent to find others.
+  const asked = onLink.filter((each) => lifetimeOf(each) === 0);
+  const found = await findRouters(asked.map(({ link }) => link));
+  return onLink.flatMap((each) => judgeRouting(each, found[asked.indexOf(each)] ?? true));
+}
+
+export interface OnLink extends Pick<Network, "advertise"> {
+  readonly link: Link;
+  readonly path: Path;
+  /** Whether the host forwards IPv6 from this interface. */
+  readonly forwarding: boolean;
+}
+
+/** The router lifetime that we advertise: seconds, or what is above 0. */
+function lifetimeOf({ advertise, forwarding }: OnLink): number {
+  if (advertise === null || advertise === "observe") return 0;
+  return advertise.routerLifetime === "auto" ? Number(forwarding) : advertise.routerLifetime;
+}
+
+/** `found`: whether there is a router beside us. */
+export function judgeRouting(on: OnLink, found: Found): Finding[] {
+  const { link, advertise, path, forwarding } = on;
+  const settings = advertise === "observe" ? null : advertise;
+  if (lifetimeOf(on) > 0)
+    return forwarding
+      ? []
+      : [
+          warning(
+            "router-that-does-not-forward",
+            [...path, "advertise", "routerLifetime"],
+            "machines will take this host for their router, and it does not forward IPv6: nothing beyond the link answers them",
+            "sysctl -w net.ipv6.conf.all.forwarding=1, if it has a way out.",
+          ),
+        ];
+  if (found === true) return [];
+  const where = settings?.routerLifetime === "auto" ? path : [...path, "advertise", ...(settings ? ["routerLifetime"] : [])];
+  if (found !== false)
     return [
       warning(
-        "no-router",
-        path,
-        "this host does not forward IPv6, so it advertises itself as no router; with no other one on the link every UEFI HTTP boot waits about 10 s",
-        "If there is no other router: sysctl -w net.ipv6.conf.all.forwarding=1, or routerLifetime: 30m.",
+        "router-unknown",
+        where,
+        `this host is no router on ${link.name}, and could not look for another one: ${found.why}`,
+        "Run check as root. Without a router every UEFI HTTP boot waits about 10 s.",
       ),
     ];
-  if (advertise.routerLifetime !== "auto" && advertise.routerLifetime > 0 && !forwarding)
-    return [
-      warning(
-        "router-that-does-not-forward",
-        [...path, "advertise", "routerLifetime"],
-        "machines will take this host for their router, and it does not forward IPv6: nothing beyond the link answers them",
-        "sysctl -w net.ipv6.conf.all.forwarding=1, if it has a way out.",
-      ),
-    ];
-  return [];
+  return [
+    warning(
+      "no-router",
+      where,
+      `no router answers on ${link.name}, and this host is none: machines reach nothing beyond the link, and every UEFI HTTP boot waits about 10 s`,
+      settings?.routerLifetime === "auto"
+        ? "If this host is to be it: sysctl -w net.ipv6.conf.all.forwarding=1. If there is to be none, routerLifetime: 30m spares the 10 s."
+        : "Turn that router on, or its advertisements; or delete this line, and this host is the router where it forwards IPv6.",
+    ),
+  ];
 }
 
 /** Ports that another program has. A netboot6 that runs already is none. */

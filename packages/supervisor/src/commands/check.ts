@@ -28,11 +28,12 @@ async function look(file: string): Promise<Checked> {
   const { networks, waiting } = resolveNetworks(appliance, readHost());
   // Once the host told its prefixes, more contradictions can be seen.
   const seen = new Set(warnings.map(({ id, key }) => `${id} ${key}`));
+  const [routing, upstreams] = await Promise.all([checkRouting(appliance, networks), checkUpstreams(appliance)]);
   const findings = [
-    ...networks.flatMap(checkRouting),
+    ...routing,
     ...(waiting.length === 0 ? [...checkAppliance({ ...appliance, networks }), ...checkPortsInUse({ ...appliance, networks })] : []),
     ...checkBootFiles(appliance),
-    ...(await checkUpstreams(appliance)),
+    ...upstreams,
   ];
   const later = findings.map(locate).filter(({ id, key }) => !seen.has(`${id} ${key}`));
   return { problems: [...warnings, ...later], missing: waiting, networks };
