@@ -6,7 +6,7 @@ import { decode, name as wireName } from "dns-packet";
 import fc from "fast-check";
 import { Dns64 } from "./dns64.ts";
 import { Frames, frame } from "./frames.ts";
-import { aaaa, answerTo, FIRST, query, type Script, World } from "./test-world.ts";
+import { aaaa, answerTo, FIRST, mutate, query, randomness, type Script, World } from "./test-world.ts";
 import { nameText } from "./text.ts";
 import { readQuery } from "./wire.ts";
 
@@ -14,29 +14,6 @@ const DNS64 = new Dns64(prefixOf("64:ff9b::", 96));
 const A_RECORD = { name: "b.example", type: "A", ttl: 9, data: "8.8.8.8" };
 const RUNS = 2_000;
 const PACKETS = 100_000;
-
-/** The same sequence in each run: a failure names the place in it. */
-function randomness(): (below: number) => number {
-  let state = 0x2545f491;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-/** Some bytes changed, and now and then cut, repeated or continued with anything. */
-function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
-  let out = Buffer.from(bytes);
-  for (let changes = random(6); changes > 0; changes--) {
-    const interesting = [0, 1, 12, 41, 63, 64, 0xc0, 0xff];
-    out[random(out.length)] = random(3) === 0 ? random(256) : (interesting[random(interesting.length)] as number);
-  }
-  if (random(8) === 0) out = out.subarray(0, random(out.length + 1));
-  if (random(16) === 0) out = Buffer.concat([out, Buffer.from(Array.from({ length: random(40) }, () => random(256)))]);
-  return out;
-}
 
 const label = fc.uint8Array({ minLength: 1, maxLength: 20 });
 const question = fc

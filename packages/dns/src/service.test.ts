@@ -4,7 +4,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -16,7 +16,7 @@ import { Frames, frame } from "./frames.ts";
 import type { LocalName } from "./local.ts";
 import { type DnsSettings, startDns } from "./service.ts";
 import { StreamListener } from "./stream-listener.ts";
-import { query } from "./test-world.ts";
+import { freePort, query } from "./test-world.ts";
 
 const run = promisify(execFile);
 
@@ -74,15 +74,6 @@ const usual = (name: string, overTcp: boolean): Partial<Packet> | null => {
   if (name === "big.example") return overTcp ? { answers: big } : { flags: 0x380 };
   return { answers: [{ name, type: "AAAA", ttl: 60, data: "2001:db8::80" }] };
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "::1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 interface Started {
   readonly port: number;

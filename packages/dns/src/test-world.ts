@@ -1,5 +1,7 @@
 /** For tests: a forwarder in virtual time, between clients and upstreams that follow a script. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { EventBody } from "@netboot6/events";
 import { decode, encode, type Packet, type Record } from "dns-packet";
 import { Cache } from "./cache.ts";
@@ -195,3 +197,36 @@ export const answering =
     tell(answerTo(asked, { answers: [aaaa(asked.packet.questions[0]?.name ?? "", data, ttl)] }), after);
 
 export const silent: Script = () => {};
+
+/** The same sequence in each run: a failure names the place in it. */
+export function randomness(): (below: number) => number {
+  let state = 0x2545f491;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** Some bytes changed, and now and then cut, repeated or continued with anything. */
+export function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
+  let out = Buffer.from(bytes);
+  for (let changes = random(6); changes > 0; changes--) {
+    const interesting = [0, 1, 12, 41, 63, 64, 0xc0, 0xff];
+    out[random(out.length)] = random(3) === 0 ? random(256) : (interesting[random(interesting.length)] as number);
+  }
+  if (random(8) === 0) out = out.subarray(0, random(out.length + 1));
+  if (random(16) === 0) out = Buffer.concat([out, Buffer.from(Array.from({ length: random(40) }, () => random(256)))]);
+  return out;
+}
+
+/** A port of ::1 that nobody has. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "::1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
