@@ -2,7 +2,7 @@
  * Queries to upstreams by UDP. Each has a socket of its own, connected: the kernel picks a random port, drops what comes from
  * elsewhere and tells when nobody listens there. Making one costs a third of a query, so under load one that was just answered
  * serves the next queries to the same upstream, one at a time. Who guesses blindly (RFC 5452 §7) is no nearer for it: as many
- * ports and ids are as likely as before, and he sees none of them.
+ * ports and ids are as likely as before, and he sees none of them (docs/adr/0007-dns-ports.md).
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";

@@ -133,8 +133,7 @@ export class Advertiser {
 
   /**
    * Says that it is no router any more, where it was one. `removed`: the configuration has it advertise no more, so what it said is
-   * withdrawn; else it stops, and may be back in a moment. Once: the others that RFC 4861 §6.2.5 allows would have to be 3 s apart
-   * (§6.2.6), which no stop waits for; and whoever loses this one goes on sending to a host that, where it forwards, still does.
+   * withdrawn; else it stops, and may be back in a moment. Once (docs/adr/0008-final-advertisement.md).
    */
   end(removed = false): void {
     if (!this.#ra) return;
