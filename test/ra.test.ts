@@ -1,7 +1,7 @@
 /** Router advertisements on the wire: real peers read what is configured, and the advertiser outlives what they and the link do to it. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Appliance, type Client, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
@@ -122,10 +122,13 @@ test("the kernel takes address, default route, MTU, hop limit and route; a reloa
 
 test("a host's address in a prefix that is not ours any more is deprecated at once, and valid for two hours at most", async (t) => {
   const vlan = makeVlan(t);
-  await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
+  const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
   const host = kernelHost(vlan);
   await until(host, ["ip", "-6", "addr"], (said) => said.includes("2001:db8:0:1:"));
+  const from = appliance.lines.length;
   vlan.server.ip("addr add 2001:db8:0:7::1/64 dev prov0\naddr del 2001:db8:0:1::1/64 dev prov0");
+  await appliance.waitFor(says("appliance.reloaded"), 10, from);
+  await appliance.waitFor((line) => line.event === "ra.sent" && line.why === "changed", 10, from);
   const said = await until(host, ["ip", "-6", "addr"], (addresses) => /2001:db8:0:7:/.test(addresses) && /deprecated/.test(addresses), 15);
   assert.match(said, /2001:db8:0:1:\S+ scope global deprecated .*\n\s*valid_lft (7[12]\d\d)sec preferred_lft 0sec/);
   assert.match(said, /2001:db8:0:7:\S+ scope global (?!deprecated)/);
@@ -138,7 +141,9 @@ for (const [what, configuration] of [
 ] as const)
   test(`a reload to ${what} withdraws router and prefix: the kernel's address is deprecated, and valid for two hours at most`, async (t) => {
     const vlan = makeVlan(t);
-    vlan.server.ip("link add extra0 type dummy\nlink set extra0 up\naddr add 2001:db8:0:9::1/64 dev extra0");
+    vlan.server.ip(
+      "link add extra0 type veth peer name extra1\nlink set extra0 up\nlink set extra1 up\naddr add 2001:db8:0:9::1/64 dev extra0",
+    );
     const appliance = await startAppliance(t, vlan, { configuration: FULL });
     const host = kernelHost(vlan);
     await until(host, ROUTES, (said) => said.includes("default") && said.includes("2001:db8:100::/48"));
@@ -184,8 +189,9 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
 
 test("check solicits where this host is no router, and warns of a link that has none", async (t) => {
   const vlan = makeVlan(t, { forwarding: false });
-  const file = join(vlan.dir, "check.yaml");
+  let files = 0;
   const check = async (advertise: string, ...before: string[]): Promise<string> => {
+    const file = join(vlan.dir, `check-${files++}.yaml`);
     writeFileSync(file, `networks:\n  - interface: prov0\n${advertise}dns: false\n`);
     const began = performance.now();
     const { stdout } = await vlan.server.exec([...before, NETBOOT6, "check", "--config", file]);
@@ -193,10 +199,11 @@ test("check solicits where this host is no router, and warns of a link that has 
     return stdout;
   };
   const ways = ["", "    advertise: observe\n", "    advertise: false\n", "    advertise: { routerLifetime: 0s }\n"];
-  for (const advertise of ways) assert.match(await check(advertise), /no router answers on prov0.*UEFI HTTP boot waits.*\[no-router\]/);
+  for (const said of await Promise.all(ways.map((advertise) => check(advertise))))
+    assert.match(said, /no router answers on prov0.*UEFI HTTP boot waits.*\[no-router\]/);
   assert.match(await check("    advertise: { routerLifetime: 30m }\n"), /does not forward IPv6.*\[router-that-does-not-forward\]/);
-  const unprivileged = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--ambient-caps", "-all", "--reuid", "65534"];
-  assert.match(await check("", ...unprivileged, "--clear-groups"), /could not look for another one: .*\[router-unknown\]/);
+  const unprivileged = await check("", "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw");
+  assert.match(unprivileged, /could not look for another one: .*\[router-unknown\]/);
 
   const router = vlan.client("router");
   router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
@@ -237,30 +244,32 @@ test("a rack powered on: 200 solicitations are answered in order, each by unicas
   });
 });
 
-test("thousands of damaged packets: it still answers, its memory has not grown, and what it dropped is counted", async (t) => {
+test("100,000 damaged packets: it still answers, keeps no memory and no handle, and what it dropped is counted", async (t) => {
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]").replace("debug", "info") });
   const load = loadOn(vlan);
   const memory = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${appliance.pid}/status`, "latin1"))?.[1]) / 1024;
+  const handles = () => readdirSync(`/proc/${appliance.pid}/fd`).length;
   let dropped = 0;
   await appliance.follow((event) => {
     if (event.type === "wire.dropped" && event.service === "ra") dropped += event.count;
   });
   await load("mutate", 20_000);
-  const before = memory();
-  await load("mutate", 20_000);
+  const [before, open] = [memory(), handles()];
+  await load("mutate", 80_000);
   const grown = memory() - before;
-  assert.ok(grown < 30, `${grown.toFixed(0)} MB more after 20,000 packets, of ${before.toFixed(0)} MB`);
+  assert.ok(grown < 30, `${grown.toFixed(0)} MB more after 80,000 packets, of ${before.toFixed(0)} MB`);
+  assert.ok(handles() <= open, `${handles()} handles, not ${open}`);
   const host = vlan.client("ask");
   host.up();
   await sleep(0.5);
   assert.match((await host.namespace.exec(rdisc6)).stdout, /Hop limit\s*:\s*64/);
   await sleep(1.5);
-  assert.ok(dropped > 5_000, `${dropped}`);
+  assert.ok(dropped > 20_000, `${dropped}`);
   assert.equal(await appliance.stop(), 0);
 });
 
-test("a link that goes down and comes up, and another MTU: it carries on by itself, told by events", async (t) => {
+test("a link that goes down and comes up, another MTU and another address of its own: it carries on by itself, told by events", async (t) => {
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [500s, 1000s]") });
   await sleep(4);
@@ -282,8 +291,16 @@ test("a link that goes down and comes up, and another MTU: it carries on by itse
   assert.match((await host.namespace.exec(rdisc6)).stdout, /MTU\s*:\s*1500/);
   from = appliance.lines.length;
   vlan.server.ip("link set prov0 mtu 1400");
+  await appliance.waitFor(says("appliance.reloaded"), 10, from);
   await appliance.waitFor((line) => line.event === "ra.sent" && line.why === "changed", 10, from);
   assert.match((await host.namespace.exec(rdisc6)).stdout, /MTU\s*:\s*1400/);
+  from = appliance.lines.length;
+  vlan.server.ip(
+    "link set prov0 down\nlink set prov0 address 02:1a:b0:00:00:77\nlink set prov0 up\naddr replace 2001:db8:0:1::1/64 dev prov0",
+  );
+  await appliance.waitFor(says("appliance.reloaded"), 10, from);
+  await appliance.waitFor((line) => line.event === "ra.sent" && line.why === "initial", 10, from);
+  await until(host, rdisc6, (said) => said.includes("fe80::1a:b0ff:fe00:77"));
   assert.ok(!appliance.lines.some((line) => line.event === "ra.sent" && line.why === "final"));
 });
 
@@ -300,8 +317,9 @@ test("an interface that is taken away and comes back is advertised to again", as
   const appliance = await startAppliance(t, vlan, { configuration: "networks:\n  - interface: plug0\n" });
   const from = appliance.lines.length;
   vlan.server.ip("link del plug0");
-  await sleep(2);
+  await appliance.waitFor(says("appliance.waiting", "interface plug0 does not exist"), 10, from);
   plug();
+  await appliance.waitFor(says("appliance.resumed"), 10, from);
   await appliance.waitFor((line) => line.event === "ra.sent" && line.why === "initial", 15, from);
   // Its own link-local address may take a moment after the link is up, and rdisc6 does not wait for it.
   await until(machine, ["rdisc6", "-1", "-r", "2", "-w", "1000", "m0"], (said) => said.includes("2001:db8:0:9::/64"));

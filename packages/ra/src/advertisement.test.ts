@@ -54,6 +54,14 @@ test("dns, search and mtu that are configured stand in place of the derived ones
   assert.deepEqual([none.rdnss, none.dnssl, none.mtu], [[], [], null]);
 });
 
+test("hop limit, prefix and routes are advertised as they are configured", () => {
+  const route = { prefix: prefixOf("2001:db8:100::", 48), lifetime: 1800, preference: "low" } as const;
+  const ra = build({ hopLimit: 7, onLink: false, autonomous: false, validLifetime: 7200, preferredLifetime: 3600, routes: [route] });
+  assert.equal(ra.hopLimit, 7);
+  assert.deepEqual(ra.prefixes, [{ prefix: "2001:db8:0:1::", length: 64, onLink: false, autonomous: false, valid: 7200, preferred: 3600 }]);
+  assert.deepEqual(ra.routes, [{ prefix: "2001:db8:100::", length: 48, preference: "low", lifetime: 1800 }]);
+});
+
 test("the NAT64 prefix lives 3 times the max interval, 65528 s at most (RFC 8781 §4.1)", () => {
   const pref64 = prefixOf("64:ff9b::", 96);
   const option = { prefix: { address: "64:ff9b::", length: 96 } };
