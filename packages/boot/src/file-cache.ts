@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 
@@ -38,6 +39,9 @@ export const onDisk = (file: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats
   modified: mtimeMs,
   version: `${dev}-${ino}-${size}-${mtimeMs}-${ctimeMs}`,
 });
+
+/** What this process may use: the host's, or its cgroup's where that is less. */
+export const memoryBytes = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 const isFresh = ({ modified }: FileOnDisk): boolean => Math.abs(Date.now() - modified) < LOOK_AGAIN_MS;
 

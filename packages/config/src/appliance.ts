@@ -143,6 +143,8 @@ export interface HttpConfig {
   readonly listing: boolean;
   /** Glob patterns of files rendered for the machine that asks. */
   readonly templates: readonly string[];
+  /** Bytes of files held in memory at most; null: a quarter of what there is. */
+  readonly cache: number | null;
   readonly tls: { readonly cert: string; readonly key: string; readonly port: number; readonly name: string | null } | null;
 }
 

@@ -135,7 +135,7 @@ test("the reference file gives the expected picture, without a warning", async (
         vars: {},
       },
     ],
-    http: { port: 80, ...served, listing: false, tls: null },
+    http: { port: 80, ...served, listing: false, cache: null, tls: null },
     tftp: { port: 69, ...served },
     dns: {
       port: 53,

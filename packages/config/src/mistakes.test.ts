@@ -48,7 +48,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   // Keys
   "sites: x": 'unknown-key 1: sites: unknown key. Did you mean "site"?',
   "http: { certificate: x }":
-    "unknown-key 9: http.certificate: unknown key. Known here: port, listen, allow, root, listing, templates, tls.",
+    "unknown-key 9: http.certificate: unknown key. Known here: port, listen, allow, root, listing, templates, cache, tls.",
   "profiles: { a: { kernel: { amd64: x } } }": 'unknown-key 28: profiles.a.kernel.amd64: unknown key. Did you mean "x64"?',
   'profiles: { "a b": { disk: true } }':
     'invalid-value 13: profiles["a b"]: "a b" is not a name. Letters, digits, hyphens, dots and underscores.',
@@ -58,6 +58,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "http: 80": "invalid-value 7: http: expected false or the settings of http, not 80. Write e.g. false.",
   "http: { port: eighty }": 'invalid-value 15: http.port: expected a whole number from 1 to 65535, not "eighty". Write e.g. 80.',
   "http: { port: 0 }": "invalid-value 15: http.port: expected a whole number from 1 to 65535, not 0. Write e.g. 80.",
+  "http: { cache: 2GB }": 'invalid-value 16: http.cache: "2GB" is not "auto" or a size. Write e.g. 2G.',
   "http: { listing: yes }": 'invalid-value 18: http.listing: expected true or false, not "yes". Write e.g. true.',
   "http: { allow: network }":
     'invalid-value 16: http.allow: expected "networks" or a list of prefixes, not "network". Write e.g. networks.',

@@ -162,6 +162,7 @@ const http = v.map("the settings of http", "{ port: 80 }", {
     .list("a list of file patterns", '["*.ipxe"]', v.nonEmpty("a file pattern", '"*.ipxe"'))
     .prefault(["*.ipxe", "grub/*.cfg", "preseed/*.cfg", "autoinstall/*", "kickstart/*.ks", "ignition/*.ign", "talos/*.yaml"])
     .describe("Files rendered for the machine that asks, never shown as source; all others are served as they are"),
+  cache: v.sizeOrAuto.prefault("auto").describe("Memory for files at most; auto: a quarter of what this host, or its cgroup, has"),
   tls: v
     .optional(
       v.map("the settings of tls", "{ cert: cert.pem, key: key.pem }", {

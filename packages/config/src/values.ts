@@ -109,6 +109,15 @@ export const durationOrAuto = text(
   withoutUnit,
 );
 
+const SIZES = { M: 1e6, G: 1e9 } as const;
+
+/** Bytes; null: automatic. */
+export const sizeOrAuto = text('"auto" or a size', "2G", (value) => {
+  if (value === "auto") return { bytes: null };
+  const match = /^(\d{1,6})([MG])$/.exec(value);
+  return match && { bytes: Number(match[1]) * SIZES[match[2] as keyof typeof SIZES] };
+}).transform(({ bytes }) => bytes);
+
 /** The commonest ways to write an IPv6 address that are not one. */
 function notAnAddress(value: string): Mistake | null {
   const zone = value.indexOf("%");

@@ -24,6 +24,7 @@ import type { Turns } from "./turns.ts";
 /** What a request is answered from. */
 export interface Serving {
   readonly files: BootFiles;
+  readonly cache: FileCache;
   /** `client` is a socket's text of its address; it may have a zone. */
   readonly allowed: (client: string) => boolean;
   readonly networks: readonly Network[];
@@ -45,15 +46,13 @@ const TEXT = "text/plain; charset=utf-8";
 type Finished = Extract<EventBody, { type: "http.finished" }>;
 
 export class Answerer {
-  readonly #cache: FileCache;
   readonly #turns: Turns;
   readonly #link: Link;
   /** Exchanges that take longer than a moment. */
   readonly #underWay = new Set<Exchange>();
   #lastId = 0;
 
-  constructor(cache: FileCache, turns: Turns, link: Link) {
-    this.#cache = cache;
+  constructor(turns: Turns, link: Link) {
     this.#turns = turns;
     this.#link = link;
   }
@@ -113,7 +112,7 @@ export class Answerer {
   }
 
   #answerFile(serving: Serving, exchange: Exchange, found: FileOnDisk, name: string): void | Promise<void> {
-    const held = this.#cache.get(found);
+    const held = serving.cache.get(found);
     if (held === null || held instanceof Promise) return this.#answerRead(serving, exchange, found, name, held);
     this.#send(serving, exchange, name, held);
   }

@@ -25,7 +25,7 @@ before(async () => {
   symlinkSync(join(dir, "secret"), join(root, "link"));
   symlinkSync(dir, join(root, "up"));
   symlinkSync("loop", join(root, "loop"));
-  const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root, listing: true, templates: [], tls: null };
+  const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root, listing: true, templates: [], cache: null, tls: null };
   running = await startHttp({ http, networks: [] }, { emit: (event) => events.push(event), ask: async () => null });
 });
 after(async () => {

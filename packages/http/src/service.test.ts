@@ -19,7 +19,7 @@ async function serve(
   const root = mkdtempSync(join(tmpdir(), "netboot6-http-"));
   writeFileSync(join(root, "large"), Buffer.alloc(20_000_000));
   const events: EventBody[] = [];
-  const http = { port: PORT, listen: ["::1"], allow, root, listing: false, templates: [], tls: null };
+  const http = { port: PORT, listen: ["::1"], allow, root, listing: false, templates: [], cache: null, tls: null };
   const settings = { http, networks: [] };
   const running = await startHttp(settings, { emit: (event) => events.push(event), ask });
   t.after(async () => {
@@ -87,7 +87,16 @@ test("a download that is broken off is told as such", async (t) => {
 test("where a new address cannot be listened on, the old ones stay; another's port is not shared with it", async (t) => {
   const other = createServer().listen({ port: PORT + 1, host: "::1", reusePort: true });
   t.after(() => other.close());
-  const http = { port: PORT, listen: ["::1"], allow: "networks", root: tmpdir(), listing: false, templates: [], tls: null } as const;
+  const http = {
+    port: PORT,
+    listen: ["::1"],
+    allow: "networks",
+    root: tmpdir(),
+    listing: false,
+    templates: [],
+    cache: null,
+    tls: null,
+  } as const;
   const running = await startHttp({ http, networks: [] }, { emit: () => {}, ask: async () => null });
   t.after(() => running.stop());
   await assert.rejects(running.reload({ http: { ...http, port: PORT + 1 }, networks: [] }), /cannot listen on \[::1\]:18081/);

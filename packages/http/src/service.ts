@@ -2,9 +2,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createServer as createAcceptor, type ListenOptions, type Server, type Socket } from "node:net";
-import { totalmem } from "node:os";
 import type { Duplex } from "node:stream";
-import { BootFiles, type Certificate, certificateVersion, FileCache, readCertificate } from "@netboot6/boot";
+import { BootFiles, type Certificate, certificateVersion, FileCache, memoryBytes, readCertificate } from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -32,8 +31,8 @@ const HEADERS_CHECK_MS = 5_000;
 export async function startHttp(settings: HttpSettings, link: Link): Promise<Running<HttpSettings>> {
   const turns = new Turns();
   const taking = setInterval(() => turns.tick(Date.now()), TURNS_MS).unref();
-  const answerer = new Answerer(new FileCache(totalmem() / 4), turns, link);
-  let current = prepare(settings, link);
+  const answerer = new Answerer(turns, link);
+  let current = prepare(settings, link, null);
 
   // Answers are written, and told of, below fastify's replies, which take as long again as the rest. Its own log would be a second stream.
   const app = fastify({
@@ -105,7 +104,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     },
     async reload(next) {
       await follow(next);
-      current = prepare(next, link);
+      current = prepare(next, link, current);
     },
     async stop() {
       clearInterval(renewing);
@@ -131,9 +130,16 @@ function remembered(allowed: (client: string) => boolean): (client: string) => b
   };
 }
 
-function prepare({ http, networks }: HttpSettings, link: Link): { http: HttpConfig; serving: Serving } {
+interface Prepared {
+  readonly http: HttpConfig;
+  readonly serving: Serving;
+}
+
+function prepare({ http, networks }: HttpSettings, link: Link, before: Prepared | null): Prepared {
   const files = new BootFiles({ root: http.root, templates: http.templates }, link.ask);
-  return { http, serving: { files, networks, listing: http.listing, allowed: remembered(accessList(http.allow, networks)) } };
+  const cache = before && before.http.cache === http.cache ? before.serving.cache : new FileCache(http.cache ?? memoryBytes() / 4);
+  const allowed = remembered(accessList(http.allow, networks));
+  return { http, serving: { files, cache, networks, listing: http.listing, allowed } };
 }
 
 type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;

@@ -51,7 +51,7 @@ function makeCertificate(dir: string, serial: number): { cert: string; key: stri
 async function start(t: TestContext, dir: string, files: { cert: string; key: string }): Promise<EventBody[]> {
   const events: EventBody[] = [];
   const tls = { ...files, port: PORT, name: NAME };
-  const http = { port: 18_444, listen: ["::1"], allow: "networks" as const, root: dir, listing: false, templates: [], tls };
+  const http = { port: 18_444, listen: ["::1"], allow: "networks" as const, root: dir, listing: false, templates: [], cache: null, tls };
   const running = await startHttp({ http, networks: [] }, { emit: (event) => events.push(event), ask: async () => null });
   t.after(() => running.stop());
   assert.deepEqual(running.listens, ["[::1]:18444", `https://[::1]:${PORT}`]);

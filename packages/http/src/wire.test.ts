@@ -20,6 +20,8 @@ const initrd = randomBytes(9_000_000);
 /** Larger than any cache holds. */
 const ISO_BYTES = 2 ** 31 + 5_000;
 const isoEnd = randomBytes(5_000);
+const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root: dir, listing: true, templates: [], cache: null, tls: null };
+const settings: HttpSettings = { http, networks: [] };
 let running: Running<HttpSettings>;
 
 before(async () => {
@@ -30,8 +32,7 @@ before(async () => {
   writeFileSync(join(dir, "image.iso"), "");
   truncateSync(join(dir, "image.iso"), ISO_BYTES);
   writeSync(openSync(join(dir, "image.iso"), "r+"), isoEnd, 0, isoEnd.length, 2 ** 31);
-  const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root: dir, listing: true, templates: [], tls: null };
-  running = await startHttp({ http, networks: [] }, { emit: () => {}, ask: async () => null });
+  running = await startHttp(settings, { emit: () => {}, ask: async () => null });
 });
 after(async () => {
   await running.stop();
@@ -182,4 +183,14 @@ test("a file too large for memory: ranges of it and its size, and the file is cl
   await run("sh", ["-c", `curl -sS ${URL}/image.iso 2>&1 | head -c 5000000 >/dev/null`]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(descriptors(), before);
+});
+
+test("with a cache of 1 MB a file of 9 MB is read as it goes out, after a reload too", async () => {
+  const held = await curl("/initrd.gz");
+  await running.reload({ ...settings, http: { ...http, cache: 1e6 } });
+  const read = await curl("/initrd.gz");
+  assert.ok(read.body.equals(initrd));
+  assert.notEqual(read.headers.etag, held.headers.etag, "of its version, as its content is not looked through before");
+  await running.reload(settings);
+  assert.equal((await curl("-I", "/initrd.gz")).headers.etag, held.headers.etag);
 });

@@ -1,8 +1,7 @@
 /** The TFTP server: read-only, the same files as HTTP, each transfer on a port of its own from the address that was asked. */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { totalmem } from "node:os";
-import { BeingWritten, BootFiles, FileCache, type Found, renderedFor } from "@netboot6/boot";
+import { BeingWritten, BootFiles, FileCache, type Found, memoryBytes, renderedFor } from "@netboot6/boot";
 import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
 import { accessList, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -22,7 +21,7 @@ const IPV6_UDP_TFTP_HEADERS = 40 + 8 + 4;
 type Request = Extract<TftpPacket, { op: "read" | "write" }>;
 
 export async function startTftp(settings: TftpSettings, link: Link): Promise<Running<TftpSettings>> {
-  const cache = new FileCache(totalmem() / 16);
+  const cache = new FileCache(memoryBytes() / 16);
   const sockets = new Map<string, Socket>();
   /** By client, port and file: a request that comes again while it is answered starts no second transfer. */
   const transfers = new Map<string, Socket>();
