@@ -153,6 +153,30 @@ for (const [what, configuration] of [
     assert.doesNotMatch((await host.namespace.exec(ROUTES)).stdout, /default|2001:db8:100::/);
   });
 
+test("a router takes over with the same prefix: what it says is not withdrawn, and the kernel goes on with it", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = await startAppliance(t, vlan, { configuration: FULL });
+  const host = kernelHost(vlan);
+  await until(host, ROUTES, (said) => said.includes("2001:db8:100::/48"));
+  const router = vlan.client("router");
+  router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
+  router.up();
+  await sleep(0.5);
+  const file = join(vlan.dir, "radvd.conf");
+  writeFileSync(
+    file,
+    "interface eth0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {}; };\n",
+  );
+  router.namespace.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  await appliance.waitFor(says("ra.heard"), 10);
+  await reload(appliance, "networks:\n  - interface: prov0\n    advertise: observe\n");
+  await until(host, ROUTES, (said) => !said.includes("2001:db8:100::/48"));
+  assert.match((await host.namespace.exec(ROUTES)).stdout, /^default via fe80::1a:b0ff:fe01:/m);
+  const addresses = (await host.namespace.exec(["ip", "-6", "addr"])).stdout;
+  assert.match(addresses, /2001:db8:0:1:\S+ scope global/);
+  assert.doesNotMatch(addresses, /deprecated/);
+});
+
 test("a rival radvd is told with what will go wrong; so is that it withdraws", async (t) => {
   const vlan = makeVlan(t, { forwarding: false });
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });

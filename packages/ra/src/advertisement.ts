@@ -75,3 +75,15 @@ export function finalAdvertisement(ra: RouterAdvertisement): RouterAdvertisement
     pref64: ra.pref64.map(ended),
   };
 }
+
+/** The last one where we are to advertise no more: no router, and nothing else either. What was said is withdrawn beside it. */
+export const nothingOf = (ra: RouterAdvertisement): RouterAdvertisement => ({
+  ...ra,
+  routerLifetime: 0,
+  preference: "medium",
+  prefixes: [],
+  routes: [],
+  rdnss: [],
+  dnssl: [],
+  pref64: [],
+});

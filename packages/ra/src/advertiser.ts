@@ -12,11 +12,11 @@ import {
 } from "@netboot6/codec";
 import type { AdvertiseConfig, Link, Network } from "@netboot6/config";
 import type { Asker, Emit, EventBody } from "@netboot6/events";
-import { buildAdvertisement, finalAdvertisement } from "./advertisement.ts";
+import { buildAdvertisement, finalAdvertisement, nothingOf } from "./advertisement.ts";
 import { Drops } from "./drops.ts";
 import { Rivals, type Told } from "./rivals.ts";
 import { afterMulticast, afterSolicitation, begin, type Schedule } from "./schedule.ts";
-import { removalAdvertisement, stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
+import { stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
 
 /** What the advertiser is told of its network and its host. */
 export interface Situation {
@@ -80,7 +80,7 @@ export class Advertiser {
     if (was && !settingsOf(situation)) this.end(true);
     this.#take(situation);
     if (!this.#ra) return;
-    if (was) this.#withdrawals = withdraw(was, this.#ra, stillDue(this.#withdrawals, now), now);
+    if (was) this.#withdrawals = this.#due(withdraw(was, this.#ra, this.#withdrawals, now), now);
     this.#encode(now);
     if (said !== JSON.stringify([this.#ra, settingsOf(situation)?.interval]))
       this.#schedule = begin(this.#schedule.lastMulticast, now, was ? "changed" : "initial");
@@ -138,9 +138,9 @@ export class Advertiser {
   end(removed = false): void {
     if (!this.#ra) return;
     const now = this.#world.now();
-    const due = stillDue(this.#withdrawals, now);
-    const last = removed ? removalAdvertisement(this.#ra, due, now) : finalAdvertisement(withWithdrawals(this.#ra, due, now));
-    this.#messages = encode(last);
+    const last = removed ? nothingOf(this.#ra) : finalAdvertisement(this.#ra);
+    const withdrawn = removed ? withdraw(this.#ra, last, this.#withdrawals, now) : this.#withdrawals;
+    this.#messages = encode(withWithdrawals(last, this.#due(withdrawn, now), now));
     this.#withdrawals = [];
     if (this.#linkUp) this.#send(ALL_NODES, "final");
     this.#schedule = { ...this.#schedule, lastMulticast: now };
@@ -158,6 +158,11 @@ export class Advertiser {
     if (this.#ra) this.#messages = encode(withWithdrawals(this.#ra, this.#withdrawals, now));
   }
 
+  /** What another router states is not withdrawn: hosts would lose what they have from it. */
+  #due(withdrawals: readonly Withdrawal[], now: number): readonly Withdrawal[] {
+    return stillDue(withdrawals, now).filter(({ fact }) => !this.#rivals.state(fact, now));
+  }
+
   #send(to: Address, why: Why, asker: Asker = { network: this.#situation.network.name }): void {
     this.#sent(this.#hand(to), to, why, asker);
   }
@@ -166,7 +171,7 @@ export class Advertiser {
   #hand(to: Address): Error | null {
     if (this.#withdrawals.length > 0) {
       // Their lifetimes run down.
-      this.#withdrawals = stillDue(this.#withdrawals, this.#world.now());
+      this.#withdrawals = this.#due(this.#withdrawals, this.#world.now());
       this.#encode(this.#world.now());
     }
     let failed: Error | null = null;

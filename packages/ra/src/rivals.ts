@@ -58,6 +58,15 @@ export class Rivals {
     return [...this.#kept.values()].some(({ header, until }) => header.routerLifetime > 0 && now < until);
   }
 
+  /** Whether one of them states this at present. Hosts keep it from whoever said it last, but a route from each router apart. */
+  state(fact: Fact, now: number): boolean {
+    if (fact.kind === "route") return false;
+    return [...this.#kept.values()].some(({ facts, until }) => {
+      const theirs = facts.get(keyOf(fact));
+      return now < until && theirs !== undefined && now < theirs.until && theirs.fact.preferred !== 0;
+    });
+  }
+
   /** What changed since the last look: each change is told once, however often it is advertised. `ours` null: we only listen. */
   changes(ours: RouterAdvertisement | null, linkMtu: number, dhcp: boolean, now: number): Told[] {
     const changes: Told[] = [];

@@ -121,6 +121,34 @@ test("a network that is taken away withdraws what it was withdrawing as well", (
   );
 });
 
+test("what another router states is not withdrawn, or no more once it does; our own routes are", () => {
+  const theirs = {
+    prefixes: [{ prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: true, valid: 86400, preferred: 14400 }],
+    routes: [{ prefix: "2001:db8:100::", length: 48, preference: "high" as const, lifetime: 1800 }],
+    rdnss: [{ addresses: ["2001:db8:0:1::1"], lifetime: 1800 }],
+    dnssl: [],
+  };
+  const handover = new TestWorld(situation({ routes: [route] }));
+  handover.hear(theirs);
+  handover.pass(10);
+  handover.advertiser.change(situation(null));
+  const { ra } = handover.sent.at(-1) ?? {};
+  assert.deepEqual([ra?.routerLifetime, ra?.prefixes, ra?.rdnss, ra?.routes.length, ra?.dnssl.length], [0, [], [], 1, 1]);
+
+  const moved = new TestWorld();
+  const network = { ...NETWORK, prefix: prefixOf("2001:db8:0:2::", 64), address: "2001:db8:0:2::1" } as Network;
+  moved.advertiser.change(situation({}, { network }));
+  moved.pass(100);
+  const old = () => moved.sent.at(-1)?.ra.prefixes.filter(({ prefix }) => prefix === "2001:db8:0:1::").length;
+  assert.equal(old(), 2);
+  moved.hear({ ...theirs, prefixes: theirs.prefixes.map((each) => ({ ...each, preferred: 0 })) });
+  moved.pass(100);
+  assert.equal(old(), 1, "there are to be no addresses there, say both; that it is on the link, the other one says still");
+  moved.hear(theirs);
+  moved.pass(100);
+  assert.equal(old(), 0);
+});
+
 test("the final advertisement withdraws what was being withdrawn as well", () => {
   const world = new TestWorld(situation({ routes: [route] }));
   world.advertiser.change(situation());

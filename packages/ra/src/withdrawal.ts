@@ -55,18 +55,3 @@ export function withWithdrawals(ra: RouterAdvertisement, withdrawals: readonly W
     pref64: [...ra.pref64, ...ended("nat64").map((value) => ({ prefix: readPrefix(value), lifetime: 0 }))],
   };
 }
-
-/** The last one where we are to advertise no more: no router, and all of what `ra` stated is withdrawn. `now` in milliseconds. */
-export function removalAdvertisement(ra: RouterAdvertisement, earlier: readonly Withdrawal[], now: number): RouterAdvertisement {
-  const nothing = {
-    ...ra,
-    routerLifetime: 0,
-    preference: "medium",
-    prefixes: [],
-    routes: [],
-    rdnss: [],
-    dnssl: [],
-    pref64: [],
-  } satisfies RouterAdvertisement;
-  return withWithdrawals(nothing, withdraw(ra, nothing, earlier, now), now);
-}
