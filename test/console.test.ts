@@ -65,6 +65,17 @@ async function counts(page: Page, selector: string, fits: (count: number) => boo
   }
 }
 
+interface Known {
+  readonly id: string;
+  readonly macs: readonly string[];
+  readonly uuid: string;
+  readonly address: string | null;
+  readonly addresses: readonly string[];
+  readonly duids: readonly string[];
+  readonly boots: { readonly profile: string };
+  readonly network: string;
+}
+
 const goTo = (page: Page, section: string): Promise<void> => page.evaluate(`location.assign("#/${section}")`);
 const text = async (page: Page, selector: string): Promise<string> => (await page.locator(selector).first().textContent()) ?? "";
 const bootAll = (vlan: ProvisioningVlan): SimulatedRack => new SimulatedRack(vlan, { machines: MACHINES, pace: 0.1, spread: 3 });
@@ -120,6 +131,26 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     await page.keyboard.press("Enter");
     await page.locator(".verdict").waitFor();
     assert.match(page.url(), /#\/machines\/node-07$/);
+  });
+
+  await t.test("the search finds a machine by each thing it is known by, the address that it formed itself included", async () => {
+    await goTo(page, "");
+    await page.locator(".tile").nth(20).waitFor();
+    const { id, macs, uuid, address, addresses, duids, boots, network } = await appliance.get<Known>("/machines/node-12");
+    assert.deepEqual(addresses, [], "its lease is released");
+    assert.ok(address && duids.length > 0, "it was heard");
+    for (const words of [id, ...macs, uuid, address, address.toUpperCase(), ...duids]) {
+      await page.locator("#search").fill(words);
+      await counts(page, ".tile", (n) => n === 1);
+      assert.match(await text(page, ".tile"), /node-12/, words);
+    }
+    await page.locator("#search").fill(`${network} ${boots.profile}`);
+    await counts(page, ".tile", (n) => n === MACHINES.length - 1);
+    await page.locator("#search").fill("debian-13");
+    await counts(page, ".tile", (n) => n === 1);
+    await page.locator("#search").fill("");
+    await goTo(page, "machines/node-07");
+    await page.locator(".verdict").waitFor();
   });
 
   await t.test("a machine's page: its verdict with the mend, its boot as bars, why each thing was decided", async () => {

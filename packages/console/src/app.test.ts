@@ -130,9 +130,12 @@ test("what a link costs its machines is shown with its network for as long as it
   assert.deepEqual(await warnings(), []);
 });
 
-test("machines are filtered by network, stage and verdict, and searched by name, MAC, address and UUID", async () => {
+test("machines are filtered by network, stage and verdict, and searched by all that they are known by", async () => {
   const console = await testConsole();
   boot(console.bus);
+  await console.registry.chooseProfile(ID, "rescue");
+  console.registry.machines.identify({ relayMac: MAC, duid: "0001aabb" }, 3000);
+  console.bus.emit({ type: "ra.solicited", interface: "prov0", client: "2001:db8:0:1::5", machine: ID });
   const found = async (query: string): Promise<string[]> =>
     ((await get(console, `/machines?${query}`)) as MachineView[]).map(({ id }) => id);
   const other = "m-525400000002";
@@ -143,7 +146,7 @@ test("machines are filtered by network, stage and verdict, and searched by name,
   assert.deepEqual(await found("stage=kernel"), []);
   assert.deepEqual(await found("verdict=any"), []);
   assert.deepEqual(await found("verdict=none"), [ID, other]);
-  for (const search of ["0000001", MAC.slice(9), ADDRESS, ADDRESS.toUpperCase()])
+  for (const search of ["0000001", MAC.slice(9), ADDRESS, ADDRESS.toUpperCase(), "2001:db8:0:1::5", "0001AABB", "rescue", "prov"])
     assert.deepEqual(await found(`search=${encodeURIComponent(search)}`), [ID], search);
 });
 

@@ -12,7 +12,7 @@ const filter = z.strictObject({
   network: z.string().max(256).optional(),
   stage: stageName.optional(),
   verdict: z.string().max(64).optional().describe("A verdict's rule; any: those that stand still; none: those that do not"),
-  search: z.string().max(256).optional().describe("Part of its name, MAC, address or UUID"),
+  search: z.string().max(256).optional().describe("Part of its name, MAC, UUID, address, DUID, profile or network"),
 });
 type Filter = z.infer<typeof filter>;
 
@@ -169,7 +169,8 @@ function fits(machine: MachineView, { network, stage, verdict, search }: Filter)
   if (verdict !== undefined && verdict !== "any" && verdict !== "none" && machine.verdict?.rule !== verdict) return false;
   if (search === undefined) return true;
   const part = search.toLowerCase();
-  return [machine.id, machine.uuid ?? "", machine.address ?? "", ...machine.macs, ...machine.addresses].some((each) =>
-    each.toLowerCase().includes(part),
+  const { id, uuid, address, macs, addresses, duids, boots } = machine;
+  return [id, uuid, address, ...macs, ...addresses, ...duids, boots.profile, machine.network].some((each) =>
+    each?.toLowerCase().includes(part),
   );
 }

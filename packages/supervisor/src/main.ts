@@ -71,7 +71,7 @@ program
   .option("--network <name>", "on this network")
   .addOption(new Option("--stage <name>", "whose newest boot has come to this stage").choices(STAGES.map(({ name }) => name)))
   .option("--stuck", "that stand still")
-  .option("--search <text>", "with this in their name, MAC, address or UUID")
+  .option("--search <text>", "with this in their name, MAC, UUID, address, DUID, profile or network")
   .option(...json)
   .addHelpText("after", exitCodesOfApi("one of them stands still"))
   .action(ends((options: ListOptions) => listMachines(options)));

@@ -98,7 +98,7 @@ class App extends Component {
           ([name, [label]]) =>
             html`<a href="#/${name}" aria-current=${(section === "machines" ? "" : section) === name ? "page" : undefined}>${label}</a>`,
         )}</nav>
-        <input id="search" type="search" placeholder="Search: name, MAC, address, UUID  ( / )" aria-label="Search by name, MAC, address or UUID" aria-keyshortcuts="/"
+        <input id="search" type="search" placeholder="Search: name, MAC, address, profile …  ( / )" aria-label="Search by name, MAC, UUID, address, DUID, profile or network" aria-keyshortcuts="/"
           value=${words} onInput=${(event) => this.onWords(event)} onKeyDown=${(event) => this.onSearchKey(event)} />
         <span class="stream ${state.stream}" role="status">${STREAM[state.stream]}</span>
       </header>

@@ -7,7 +7,8 @@ import { look } from "./words.js";
 /** So many of those that stand still are shown with their verdict; their tiles show the others. */
 const MOST_VERDICTS = 50;
 
-const textOf = ({ id, macs, uuid, addresses, duids }) => [id, ...macs, uuid ?? "", ...addresses, ...duids].join(" ").toLowerCase();
+const textOf = ({ id, macs, uuid, address, addresses, duids, boots, network }) =>
+  [id, ...macs, uuid, address, ...addresses, ...duids, boots.profile, network].join(" ").toLowerCase();
 
 /** The machines that a search finds; MACs are found with hyphens too, or without anything between. */
 export function search(machines, words) {
@@ -107,7 +108,7 @@ export class Wall extends Component {
       <h1 class="hidden">Machines</h1>
       <${Counts} machines=${found} stage=${stage} onStage=${(chosen) => this.setState({ stage: chosen })} />
       <p class="hidden" role="status">${shown.length} of ${state.machines.size} machines</p>
-      ${shown.length === 0 && html`<${Empty}>None of ${state.machines.size} machines fits. Search by name, MAC, address or UUID; Escape clears the search.<//>`}
+      ${shown.length === 0 && html`<${Empty}>None of ${state.machines.size} machines fits. Search by name, MAC, UUID, address, DUID, profile or network; Escape clears the search.<//>`}
       ${still.length > 0 && html`<${Still} machines=${still} />`}
       ${groups(shown).map((group) => html`<${Group} key=${group.name} ...${group} />`)}
     `;
