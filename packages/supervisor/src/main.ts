@@ -9,7 +9,7 @@ import { type EventsOptions, events } from "./commands/events.ts";
 import { type ExplainOptions, explain } from "./commands/explain.ts";
 import { importLeases } from "./commands/import-leases.ts";
 import { listLeases, releaseLease } from "./commands/leases.ts";
-import { type ListOptions, listMachines, MACHINE_ACTIONS, machine } from "./commands/machines.ts";
+import { type ListOptions, listMachines, MACHINE_ACTIONS, type MachineOptions, machine } from "./commands/machines.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
 import { watch } from "./commands/watch.ts";
@@ -77,7 +77,7 @@ program
   .action(ends((options: ListOptions) => listMachines(options)));
 program
   .command("machine")
-  .description("one machine and its newest boot; or change what it boots")
+  .description("one machine: its boots, what was decided and why; or change what it boots")
   .argument("<name>", "its name, MAC or UUID")
   .addArgument(
     new Argument("[action]", "profile NAME: boot that from now on, `-`: what the configuration says; boot-again; forget").choices(
@@ -86,10 +86,11 @@ program
   )
   .argument("[value]", "the profile's name")
   .option(...config)
+  .option("--boot <n>", "an earlier boot: 1 is the newest, 2 the one before it")
   .option(...json)
   .addHelpText("after", exitCodesOfApi("it stands still, is not known, or the change is refused"))
   .action(
-    ends((name: string, action: (typeof MACHINE_ACTIONS)[number] | undefined, value: string | undefined, options: ListOptions) =>
+    ends((name: string, action: (typeof MACHINE_ACTIONS)[number] | undefined, value: string | undefined, options: MachineOptions) =>
       machine(name, action, value, options),
     ),
   );

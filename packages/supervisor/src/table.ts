@@ -10,12 +10,13 @@ const NO_LINES = Object.fromEntries(
 const GAP = 2;
 const NARROWEST = 8;
 
-/** `shrinks`: the columns that give way where the terminal is too narrow for all. */
+/** `shrinks`: the columns that give way where the terminal is too narrow for all; `wraps`: they go on below, else they are cut. */
 export function formatTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
   shrinks: readonly number[],
   width: number = process.stdout.columns ?? Number.POSITIVE_INFINITY,
+  wraps = false,
 ): string {
   const shown = (cell = ""): number => stripVTControlCharacters(cell).length;
   const widths = head.map((title, column) => rows.reduce((most, row) => Math.max(most, shown(row[column])), title.length) + GAP);
@@ -27,6 +28,7 @@ export function formatTable(
   const table = new Table({
     head: [...head],
     colWidths: widths,
+    wordWrap: wraps,
     chars: NO_LINES,
     style: { "padding-left": 0, "padding-right": GAP, head: [], border: [] },
   });

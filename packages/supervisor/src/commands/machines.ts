@@ -1,8 +1,9 @@
 /** `netboot6 machines` and `netboot6 machine`. */
 import type { MachineView, TimelineView } from "@netboot6/console";
 import { type ApiClient, machinePath, withApi } from "../api-client.ts";
+import { machineText } from "../machine-text.ts";
 import { formatTable } from "../table.ts";
-import { ago, bold, formatDuration, green, red, stageWord } from "../words.ts";
+import { ago, count, stageWord } from "../words.ts";
 
 export interface ListOptions {
   readonly config: string;
@@ -11,6 +12,13 @@ export interface ListOptions {
   readonly stage?: string;
   readonly stuck?: true;
   readonly search?: string;
+}
+
+export interface MachineOptions {
+  readonly config: string;
+  readonly json?: true;
+  /** As it was written; 1: the newest. */
+  readonly boot?: string;
 }
 
 /** Exit codes: 0; 1 one of them stands still; 2 wrong use, or no appliance. */
@@ -43,13 +51,13 @@ export const MACHINE_ACTIONS = ["profile", "boot-again", "forget"] as const;
 type Action = (typeof MACHINE_ACTIONS)[number];
 
 /** Shows it, or changes something. Exit codes: 0; 1 it stands still, is not there, or the change is refused; 2 wrong use, or no appliance. */
-export function machine(name: string, action: Action | undefined, value: string | undefined, options: ListOptions): Promise<number> {
+export function machine(name: string, action: Action | undefined, value: string | undefined, options: MachineOptions): Promise<number> {
   if ((action === "profile") !== (value !== undefined)) {
     console.error(`netboot6: ${action === "profile" ? "name the profile, or `-` for the configuration's" : `${action} takes no ${value}`}`);
     return Promise.resolve(2);
   }
   return withApi(options.config, async (api) => {
-    if (action === undefined) return show(api, name, options.json === true);
+    if (action === undefined) return show(api, name, options);
     const path = machinePath(name);
     if (action === "forget") await api.change("DELETE", path);
     else if (action === "boot-again") await api.change("POST", `${path}/boot-again`);
@@ -63,37 +71,15 @@ export function machine(name: string, action: Action | undefined, value: string 
 const bootsLine = ({ id, boots, boot }: MachineView): string =>
   `${id} boots ${boots.profile} (${boots.why})${boot.stage === "installed" ? "; it is installed, so it boots its disk: see boot-again" : ""}`;
 
-async function show(api: ApiClient, name: string, json: boolean): Promise<number> {
+async function show(api: ApiClient, name: string, { json, boot = "1" }: MachineOptions): Promise<number> {
   const found = await api.machine(name);
   const timeline = await api.get<TimelineView>(`${machinePath(name)}/timeline`);
-  if (json) console.log(JSON.stringify({ machine: found, timeline }));
-  else print(found, timeline);
-  return found.verdict ? 1 : 0;
-}
-
-function print(machine: MachineView, { boots }: TimelineView): void {
-  const row = (key: string, value: string): void => console.log(`${key.padEnd(10)} ${value}`);
-  console.log(bold(machine.id));
-  row("profile", `${machine.boots.profile} (${machine.boots.why})`);
-  row("state", machine.boot.stage);
-  if (machine.network !== null) row("network", machine.network);
-  row("address", machine.address ?? "-");
-  row("leases", machine.addresses.join(", ") || "-");
-  row("MAC", machine.macs.join(", ") || "-");
-  if (machine.uuid !== null) row("UUID", machine.uuid);
-  row("heard", ago(machine.lastSeen));
-  const boot = boots.at(-1);
-  if (boot) {
-    console.log(`\n${boots.length > 1 ? `the newest of ${boots.length} boots, ` : "its boot, "}begun ${ago(boot.startedAt)}:`);
-    const now = Date.now();
-    const steps = [...boot.stages, ...boot.beside].toSorted((a, b) => a.startedAt - b.startedAt);
-    const rows = steps.map(({ name, startedAt, endedAt, detail, failed }) => [
-      failed === null ? (name === "done" ? green(name) : name) : red(name),
-      `+${((startedAt - boot.startedAt) / 1000).toFixed(1)} s`,
-      endedAt === null ? formatDuration((now - startedAt) / 1000) : `${((endedAt - startedAt) / 1000).toFixed(1)} s`,
-      detail,
-    ]);
-    console.log(formatTable(["STAGE", "BEGAN", "TOOK", "WHAT"], rows, [3]));
+  const number = Number(boot);
+  if (!(Number.isInteger(number) && number >= 1 && number <= Math.max(1, timeline.boots.length))) {
+    console.error(`netboot6: --boot ${boot}: ${found.id} has ${count(timeline.boots.length, "boot")}; 1 is the newest`);
+    return 2;
   }
-  if (machine.verdict) console.log(`\n${red("stands still:")} ${machine.verdict.text}\n${machine.verdict.mend} (${machine.verdict.rule})`);
+  if (json) console.log(JSON.stringify({ machine: found, timeline }));
+  else console.log(machineText(found, timeline, { boot: number, now: Date.now() }));
+  return found.verdict ? 1 : 0;
 }
