@@ -1,6 +1,7 @@
 /** The routes: what they give is what their schemas say; changes; what is wrong is told as RFC 9457 says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EventBus, Timelines } from "@netboot6/events";
 import { z } from "zod";
 import {
   assetsView,
@@ -164,6 +165,24 @@ test("a machine's address is the one that it was heard from last, though its lea
   console.bus.emit({ type: "http.started", id: 9, path: "/x", size: 1, userAgent: "", client: "2001:db8:0:1::5", machine: ID });
   boot(console.bus); // from link-local
   assert.equal(await address(), "2001:db8:0:1::5");
+});
+
+test("after a restart a machine is where a boot that was stored heard it last, though its lease is released", async () => {
+  const before = new Timelines();
+  const bus = new EventBus(() => ({}));
+  bus.subscribe(before.read);
+  boot(bus);
+  const asker = { client: "2001:db8:0:1::5", machine: ID, network: "prov" };
+  bus.emit({ type: "http.progress", id: 9, path: "/linux", sent: 4, size: 9, ...asker });
+  bus.emit({ type: "operator.acted", what: "let it boot its profile again", machine: ID });
+  const stored = before.takeUnstored(10).flatMap(([, each]) => (each ? [each] : []));
+  const heard = stored[0]?.boot.stages.at(-1)?.last.at;
+
+  const console = await testConsole();
+  await console.registry.releaseLease(ADDRESS);
+  console.readings.restore(JSON.parse(JSON.stringify(stored)));
+  const { address, network, lastSeen } = (await get(console, `/machines/${ID}`)) as MachineView;
+  assert.deepEqual([address, network, lastSeen], ["2001:db8:0:1::5", "prov", heard]);
 });
 
 test("leases come by address, with their state of now, and by network, machine and state", async () => {

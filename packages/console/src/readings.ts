@@ -1,6 +1,6 @@
 /** What the console keeps of the stream beside timelines: readers, bounded in memory. */
 import { type Address, isLinkLocal, Recent } from "@netboot6/codec";
-import type { Asker, BootEvent, ServiceName, Timelines } from "@netboot6/events";
+import type { Asker, BootEvent, ServiceName, StoredBoot, Timelines } from "@netboot6/events";
 import { DnsReadings } from "./dns-readings.ts";
 import { Metrics } from "./metrics.ts";
 import { EventRing } from "./ring.ts";
@@ -85,7 +85,15 @@ export class Readings {
     if ("client" in event && event.client !== undefined && event.machine !== undefined) this.#see(event.machine, event);
   };
 
-  /** When the machine was heard last since the start. */
+  /** Takes when, where and at which address machines were heard in the boots of an earlier run. */
+  restore(stored: readonly StoredBoot[]): void {
+    for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
+      const events = [...boot.entries.map(({ event }) => event), ...boot.stages.map(({ last }) => last)].toSorted((a, b) => a.at - b.at);
+      for (const event of events) if ("client" in event && event.client !== undefined) this.#see(machine, event);
+    }
+  }
+
+  /** When the machine was heard last, in this run or in a boot that an earlier one stored. */
   seen(machine: string): Seen | undefined {
     return this.#seen.get(machine);
   }

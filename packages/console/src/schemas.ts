@@ -38,7 +38,7 @@ export const machineView = z.strictObject({
   met: z.boolean(),
   served: z.boolean().describe("false: it is not answered, and nothing is kept of it but its verdict"),
   firstSeen: time,
-  lastSeen: time.nullable().describe("Unix milliseconds; null: not since the start"),
+  lastSeen: time.nullable().describe("Unix milliseconds; null: neither since the start nor in a boot that is stored"),
   stage: stageName.nullable().describe("How far its newest boot has come"),
   verdict: verdictView.nullable(),
 });

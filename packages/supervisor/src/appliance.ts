@@ -59,6 +59,7 @@ export class RunningAppliance {
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
     this.timelines.restore(registry.boots);
+    this.readings.restore(registry.boots);
     registry.forgetBoots = (machine) => this.timelines.forget(machine);
     registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
     this.bus.subscribe(this.timelines.read);
