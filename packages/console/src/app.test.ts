@@ -1,5 +1,7 @@
 /** The routes: what they give is what their schemas say; changes; what is wrong is told as RFC 9457 says. */
 import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { EventBus, Timelines } from "@netboot6/events";
 import { z } from "zod";
@@ -265,6 +267,35 @@ test("what is wrong is told as problem+json, with the status that fits", async (
     assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/, what);
     assert.ok(problemView.safeParse(answer.json()).success, what);
     assert.equal(answer.json().status, status);
+  }
+});
+
+test("what does not come as far as a route is told as problem+json too", async (t) => {
+  const { app } = await testConsole({ token: TOKEN });
+  const { port } = new URL(await app.listen({ host: "::1", port: 0 }));
+  t.after(() => app.close());
+  const head = `Host: [::1]:${port}\r\nConnection: close\r\n`;
+  const wrong: [number, string][] = [
+    [400, `GET /api/v1/machines/%zz HTTP/1.1\r\n${head}\r\n`],
+    [414, `GET /api/v1/machines/${"x".repeat(2000)} HTTP/1.1\r\n${head}\r\n`],
+    [431, `GET /api/v1/machines HTTP/1.1\r\n${head}X-Long: ${"x".repeat(20_000)}\r\n\r\n`],
+    [400, "\x16\x03\x01 this is TLS\r\n\r\n"],
+    [400, `NONSENSE /api/v1/machines HTTP/1.1\r\n${head}\r\n`],
+    [400, `POST /api/v1/machines HTTP/1.1\r\n${head}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`],
+    [421, "GET /api/v1/machines HTTP/1.1\r\nConnection: close\r\n\r\n"],
+    [404, `GET /api/v1/nothing HTTP/1.1\r\n${head}Expect: a-miracle\r\n\r\n`],
+  ];
+  for (const [status, request] of wrong) {
+    const socket = connect(Number(port), "::1");
+    socket.write(request);
+    const answer = (await text(socket)).toString();
+    const [headers = "", body = ""] = answer.split("\r\n\r\n");
+    assert.match(headers, new RegExp(`^HTTP/1\\.1 ${status} `), `${request.slice(0, 60)}: ${answer}`);
+    assert.match(headers, /^content-type: application\/problem\+json/im, answer);
+    assert.match(headers, /^x-content-type-options: nosniff/im, answer);
+    const told = problemView.parse(JSON.parse(body));
+    assert.deepEqual([told.status, told.type], [status, "about:blank"]);
+    assert.match(headers, new RegExp(`^content-length: ${Buffer.byteLength(body)}\r?$`, "im"));
   }
 });
 

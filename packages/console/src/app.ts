@@ -4,7 +4,7 @@ import swagger from "@fastify/swagger";
 import fastify, { type FastifyInstance } from "fastify";
 import { refusal } from "./guard.ts";
 import { isPage, pageRoutes } from "./page.ts";
-import { problem } from "./problem.ts";
+import { BARE_HEADERS, problem, problemOf, refuseRequest } from "./problem.ts";
 import { applianceRoutes, leaseRoutes, status } from "./routes-appliance.ts";
 import { dnsRoutes } from "./routes-dns.ts";
 import { eventRoutes } from "./routes-events.ts";
@@ -14,6 +14,8 @@ import type { Context } from "./sources.ts";
 import { VERSION } from "./version.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** Longer than any name: a DUID has 130 bytes at most. */
+const MAX_PARAM_LENGTH = 1024;
 
 export async function buildApp(context: Context): Promise<FastifyInstance> {
   const { settings, readings, registry } = context;
@@ -21,15 +23,21 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
     logger: false,
     forceCloseConnections: true,
     bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // What does not come as far as a route is told as RFC 9457 says too; the guard refuses a request without a Host.
+    http: { requireHostHeader: false },
+    frameworkErrors: (error, _request, reply) => problemOf(reply.headers(BARE_HEADERS), error),
+    clientErrorHandler: refuseRequest,
+    return503OnClosing: false,
     // What a schema does not know is told, not ignored; null is no empty text.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   });
   app.removeContentTypeParser("text/plain");
   // The schemas describe; the types behind them are checked when this is compiled.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
-  app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) =>
-    problem(reply, error.statusCode ?? 500, "It failed", error.message),
-  );
+  app.setErrorHandler((error: { statusCode?: number; message: string }, _request, reply) => problemOf(reply, error));
+  // Who expects anything but 100-continue is answered like everybody else (RFC 9110 §10.1.1).
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.setNotFoundHandler((request, reply) => problem(reply, 404, "Not found", `${request.method} ${request.url}`));
   await app.register(helmet, {
     // Plain HTTP on an address literal: no host to pin, nothing to upgrade.

@@ -38,5 +38,5 @@ const given = (schema: z.ZodType, as: string) => ({
   content: { [as]: { schema: jsonSchema(schema) } },
 });
 
-export const byId = z.strictObject({ id: z.string().max(256).describe("A machine's name, MAC or UUID") });
+export const byId = z.strictObject({ id: z.string().max(512).describe("A machine's name, MAC or UUID") });
 export const byAddress = z.strictObject({ address: z.string().max(64).describe("An address, or a prefix with its length") });
