@@ -125,15 +125,17 @@ leases
   .description("end a lease: through the console's API where the appliance runs, else in the store")
   .argument("<address>")
   .option(...config)
-  .addHelpText("after", exitCodes("it failed"))
-  .action(ends((address: string, options: { config: string }) => releaseLease(address, options.config)));
+  .option(...json)
+  .addHelpText("after", exitCodes("it is not leased, or cannot be ended"))
+  .action(ends(releaseLease));
 leases
   .command("import")
   .description("take over the leases of kea-dhcp6; the appliance must be stopped")
   .argument("<file>", "Kea's kea-leases6.csv; what its clean-up left beside it (.completed, .2, .1) is read too")
   .option(...config)
+  .option(...json)
   .addHelpText("after", exitCodes("it failed"))
-  .action(ends((file: string, options: { config: string }) => importLeases(file, options.config)));
+  .action(ends(importLeases));
 const assets = program.command("assets").description("the files under boot-assets");
 assets
   .command("add")
@@ -145,6 +147,7 @@ assets
   .option("--to <path>", "under boot-assets: where the file goes, or the folder that it is unpacked to")
   .option("--sha256 <hex>", "what the file's checksum must be; a URL takes one")
   .option("--extract [pattern...]", "unpack it: all of it, or the files that are called so, e.g. 'casper/*'")
+  .option(...json)
   .addHelpText("after", exitCodes("it failed"))
   .action(ends((names: string[], options: AddAssetOptions) => addAssets(names, options)));
 assets

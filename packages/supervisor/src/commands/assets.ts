@@ -1,4 +1,5 @@
 /** `netboot6 assets add|list|check`. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   type AddedAsset,
@@ -14,10 +15,11 @@ import {
   isAssetName,
   listFiles,
 } from "@netboot6/boot";
-import { type Appliance, loadAppliance } from "@netboot6/config";
+import type { Appliance } from "@netboot6/config";
 import { formatBytes } from "@netboot6/events";
 import ora from "ora";
 import { formatTable } from "../table.ts";
+import { readConfiguration } from "./configuration.ts";
 
 const BAR_WIDTH = 30;
 /** So many files of one asset are named; an unpacked image has thousands. */
@@ -29,6 +31,7 @@ export interface AssetOptions {
 }
 
 export interface AddAssetOptions extends AssetOptions {
+  readonly json?: true;
   readonly renew?: true;
   readonly sha256?: string;
   readonly to?: string;
@@ -38,27 +41,52 @@ export interface AddAssetOptions extends AssetOptions {
 
 /** Brings the named assets, or one file. Exit codes: 0; 1 it failed; 2 wrong use. */
 export async function addAssets(names: readonly string[], options: AddAssetOptions): Promise<number> {
-  const { root } = await placeOf(options);
-  if (options.to !== undefined) {
+  const place = await placeOf(options);
+  if (!place) return 2;
+  const { root } = place;
+  const { to, extract, sha256 = null, json } = options;
+  if (to !== undefined) {
     const [from, ...others] = names;
     if (from === undefined || others.length > 0) return wrong("--to is for one file");
-    const extract = options.extract === true ? [] : (options.extract ?? null);
-    const { to, sha256 = null } = options;
-    return (await bring(to, from, (given) => addFile({ from, sha256, to, extract, ...given }, root))) ? 0 : 1;
+    const patterns = extract === true ? [] : (extract ?? null);
+    return bringAll([[to, from, (given) => addFile({ from, sha256, to, extract: patterns, ...given }, root)]], json);
   }
-  if (options.sha256 !== undefined || options.extract !== undefined)
-    return wrong("--sha256 and --extract are for a file or URL, with --to");
+  if (sha256 !== null || extract !== undefined) return wrong("--sha256 and --extract are for a file or URL, with --to");
   const unknown = names.filter((name) => !isAssetName(name));
   if (unknown.length > 0)
     return wrong(
       `no such asset: ${unknown.join(", ")}. There are: ${Object.keys(ASSETS).join(", ")}. A file or URL takes --to, its path under boot-assets.`,
     );
-  for (const name of names.filter(isAssetName)) {
-    const asset: Asset = ASSETS[name];
-    const renew = options.renew === true;
-    if (!(await bring(name, asset.what, (given) => addAsset(name, root, { renew, ...given })))) return 1;
+  const renew = options.renew === true;
+  return bringAll(
+    names.filter(isAssetName).map((name): Wanted => {
+      const asset: Asset = ASSETS[name];
+      return [name, asset.what, (given) => addAsset(name, root, { renew, ...given })];
+    }),
+    json,
+  );
+}
+
+type Wanted = readonly [name: string, what: string, add: (given: DownloadOptions) => Promise<AddedAsset>];
+
+/** One after another, up to the first that fails; the exit code. */
+async function bringAll(wanted: readonly Wanted[], json = false): Promise<number> {
+  const added: AddedAsset[] = [];
+  for (const each of wanted) {
+    const brought = await bring(...each);
+    if (!brought) break;
+    const one = { ...brought, name: each[0] };
+    added.push(one);
+    if (!json) console.log(addedLine(one));
   }
-  return 0;
+  if (json) console.log(JSON.stringify(added));
+  return added.length === wanted.length ? 0 : 1;
+}
+
+function addedLine({ name, source, alreadyThere, files }: AddedAsset): string {
+  const more = files.length - NAMED_FILES;
+  const named = `${files.slice(0, NAMED_FILES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `${name}: ${source} ${alreadyThere ? "is there already" : "added"}: ${named}`;
 }
 
 const wrong = (what: string): number => {
@@ -66,8 +94,8 @@ const wrong = (what: string): number => {
   return 2;
 };
 
-/** Shows how far it is; Ctrl-C breaks it off and leaves what was there. Whether it is there. */
-async function bring(name: string, what: string, add: (given: DownloadOptions) => Promise<AddedAsset>): Promise<boolean> {
+/** Shows how far it is; Ctrl-C breaks it off and leaves what was there. Null where it failed. */
+async function bring(...[name, what, add]: Wanted): Promise<AddedAsset | null> {
   const onTerminal = process.stderr.isTTY === true;
   const spinner = ora({ text: `${name}: ${what}`, isEnabled: onTerminal, isSilent: !onTerminal }).start();
   const breaking = new AbortController();
@@ -81,16 +109,13 @@ async function bring(name: string, what: string, add: (given: DownloadOptions) =
       },
     });
     spinner.stop();
-    const more = added.files.length - NAMED_FILES;
-    const files = `${added.files.slice(0, NAMED_FILES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-    console.log(`${name}: ${added.source} ${added.alreadyThere ? "is there already" : "added"}: ${files}`);
-    return true;
+    return added;
   } catch (error) {
     spinner.stop();
     const why = breaking.signal.aborted ? "broken off" : error instanceof AssetError ? error.message : null;
     if (why === null) throw error;
     console.error(`netboot6: ${name}: ${why}`);
-    return false;
+    return null;
   } finally {
     process.off("SIGINT", onSignal);
   }
@@ -103,9 +128,11 @@ function bar({ what, fraction, total }: DownloadProgress): string {
   return `${what} ${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.round(fraction * 100)}%${size}`;
 }
 
-/** What is there, and what is missing. Exit codes: 0; 1 the configuration names what is not there. */
+/** What is there, and what is missing. Exit codes: 0; 1 the configuration names what is not there; 2 it is bad. */
 export async function listAssets(options: AssetOptions & { json?: true }): Promise<number> {
-  const { root, appliance } = await placeOf(options);
+  const place = await placeOf(options);
+  if (!place) return 2;
+  const { root, appliance } = place;
   const files = await listFiles(root, appliance);
   const missing = missingFiles(appliance);
   if (options.json) console.log(JSON.stringify({ root, files, missing }));
@@ -122,9 +149,11 @@ export async function listAssets(options: AssetOptions & { json?: true }): Promi
   return missing.length > 0 ? 1 : 0;
 }
 
-/** Reads every file that was brought. Exit codes: 0 all are as they were brought, and what is named is there; 1 not so. */
+/** Reads every file that was brought. Exit codes: 0 all are as they were brought, and what is named is there; 1 not so; 2 the configuration is bad. */
 export async function checkAssets(options: AssetOptions & { json?: true }): Promise<number> {
-  const { root, appliance } = await placeOf(options);
+  const place = await placeOf(options);
+  if (!place) return 2;
+  const { root, appliance } = place;
   const files = await listFiles(root, appliance);
   const altered = await alteredFiles(root, files);
   const missing = missingFiles(appliance);
@@ -143,8 +172,9 @@ const missingFiles = (appliance: Appliance | null): string[] =>
     ? []
     : checkBootFiles(appliance).flatMap(({ id, what, mend }) => (id === "missing-boot-file" ? [`${what}. ${mend}`] : []));
 
-async function placeOf({ config, root }: AssetOptions): Promise<{ root: string; appliance: Appliance | null }> {
-  const loaded = await loadAppliance(config);
-  const appliance = "appliance" in loaded ? loaded.appliance : null;
+/** Boot files may come before there is a configuration; null: there is one, and it is bad. */
+async function placeOf({ config, root }: AssetOptions): Promise<{ root: string; appliance: Appliance | null } | null> {
+  const appliance = existsSync(config) ? await readConfiguration(config) : null;
+  if (!appliance && existsSync(config)) return null;
   return { root: resolve(root ?? appliance?.http?.root ?? "boot-assets"), appliance };
 }

@@ -6,10 +6,11 @@ import { isDelegated, isPrefix, type KeaLease, type KeaLeases, type Lease, readK
 import type { Machine } from "@netboot6/machines";
 import { StoreInUseError } from "@netboot6/store";
 import { Registry } from "../registry.ts";
+import { count } from "../words.ts";
 import { readConfiguration } from "./configuration.ts";
 
 /** Takes over the leases of a Kea memfile; the exit code. */
-export async function importLeases(file: string, config: string): Promise<number> {
+export async function importLeases(file: string, { config, json }: { config: string; json?: true }): Promise<number> {
   const appliance = await readConfiguration(config);
   if (!appliance) return 2;
   const now = Math.floor(Date.now() / 1000);
@@ -17,8 +18,11 @@ export async function importLeases(file: string, config: string): Promise<number
     const files = keaFiles(file);
     const found = readKeaLeases(await Promise.all(files.map((each) => readFile(each, "utf8"))), now);
     const { imported, skipped } = await importInto(appliance, found, now);
-    console.log(`${imported} ${imported === 1 ? "lease" : "leases"} imported from ${files.join(", ")}`);
-    for (const [why, count] of skipped) console.log(`${count} left out: ${why}`);
+    if (json) console.log(JSON.stringify({ imported, files, leftOut: Object.fromEntries(skipped) }));
+    else {
+      console.log(`${count(imported, "lease")} imported from ${files.join(", ")}`);
+      for (const [why, number] of skipped) console.log(`${number} left out: ${why}`);
+    }
     return 0;
   } catch (error) {
     const stop = error instanceof StoreInUseError ? ": stop the appliance first, it owns its leases while it runs" : "";

@@ -49,13 +49,13 @@ function readLeased(text: string): string | null {
 }
 
 /** Ends a lease; the exit code. */
-export async function releaseLease(text: string, file: string): Promise<number> {
+export async function releaseLease(text: string, { config, json }: { config: string; json?: true }): Promise<number> {
   const address = readLeased(text);
   if (address === null) {
     console.error(`netboot6: ${text} is no IPv6 address or prefix`);
     return 2;
   }
-  const appliance = await readConfiguration(file);
+  const appliance = await readConfiguration(config);
   if (!appliance) return 2;
   let failure: string | null;
   try {
@@ -69,7 +69,7 @@ export async function releaseLease(text: string, file: string): Promise<number> 
   } catch (error) {
     failure = error instanceof StoreInUseError ? await releaseByApi(address, appliance) : (error as Error).message;
   }
-  if (failure === null) console.log(`${address} is released`);
+  if (failure === null) console.log(json ? JSON.stringify({ released: address }) : `${address} is released`);
   else console.error(`netboot6: ${failure}`);
   return failure === null ? 0 : 1;
 }

@@ -1,0 +1,117 @@
+/** The command as a script runs it, where no appliance runs: `--json`, and the exit codes that docs/cli.md tells. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const NETBOOT6 = fileURLToPath(new URL("../../bin/netboot6", import.meta.url));
+const ADDRESS = "2001:db8:0:2::10";
+const CONFIGURATION = `networks: [{ name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", address: "2001:db8:0:2::1", relays: ["2001:db8:0:2::fe"] }]
+console: { listen: "[::1]:9" }
+`;
+const KEA = `address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,prefix_len,fqdn_fwd,fqdn_rev,hostname,hwaddr,state
+${ADDRESS},00:03:00:01:52:54:00:00:00:01,4000,4000000000,1,3000,0,1,128,0,0,,,0
+2001:db8:9::10,00:03:00:01:52:54:00:00:00:02,4000,4000000000,1,3000,0,1,128,0,0,,,0
+`;
+
+interface Said {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs it in a folder of its own, in which there is an appliance.yaml. */
+function commandIn(t: TestContext, files: Readonly<Record<string, string>>): (...args: string[]) => Said {
+  const cwd = mkdtempSync(join(tmpdir(), "netboot6-command-"));
+  t.after(() => rmSync(cwd, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+  return (...args) => {
+    const { status, stdout, stderr } = spawnSync(NETBOOT6, args, { cwd, encoding: "utf8", timeout: 20_000 });
+    return { code: status, out: stdout, err: stderr };
+  };
+}
+
+test("leases: what was imported, what there is and what was released, as JSON and with its exit code", (t) => {
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, "kea-leases6.csv": KEA });
+  const json = (...args: string[]): unknown => {
+    const { code, out, err } = netboot6(...args, "--json");
+    assert.equal(code, 0, `${args}: ${out}${err}`);
+    return JSON.parse(out);
+  };
+  assert.deepEqual(json("leases", "import", "kea-leases6.csv"), {
+    imported: 1,
+    files: ["kea-leases6.csv"],
+    leftOut: { "in no network of the configuration, as far as this host knows their prefixes": 1 },
+  });
+  const states = (): unknown => (json("leases") as { address: string; state: string }[]).map(({ address, state }) => [address, state]);
+  assert.deepEqual(states(), [[ADDRESS, "bound"]]);
+  assert.deepEqual(json("leases", "release", ADDRESS), { released: ADDRESS });
+  assert.deepEqual(states(), [[ADDRESS, "released"]]);
+
+  const again = netboot6("leases", "release", ADDRESS, "--json");
+  assert.deepEqual([again.code, again.out, again.err], [1, "", `netboot6: ${ADDRESS} is not leased\n`]);
+  assert.equal(netboot6("leases", "release", "nonsense").code, 2);
+  assert.equal(netboot6("leases", "import", "none.csv").code, 1);
+});
+
+test("assets: what was added as JSON; a file that is not there is 1, a name that is none 2", (t) => {
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, kernel: "a kernel" });
+  const added = netboot6("assets", "add", "kernel", "--to", "my-os/linux", "--json");
+  assert.equal(added.code, 0, added.err);
+  assert.deepEqual(JSON.parse(added.out), [{ name: "my-os/linux", source: "kernel", files: ["my-os/linux"], alreadyThere: false }]);
+  const listed = JSON.parse(netboot6("assets", "list", "--json").out) as { files: { path: string }[] };
+  assert.deepEqual(
+    listed.files.map(({ path }) => path),
+    ["my-os/linux"],
+  );
+  assert.deepEqual(JSON.parse(netboot6("assets", "check", "--json").out).altered, []);
+  const missing = netboot6("assets", "add", "none", "--to", "x", "--json");
+  assert.deepEqual([missing.code, missing.out, missing.err], [1, "[]\n", "netboot6: x: no such file: none\n"]);
+  assert.equal(netboot6("assets", "add", "debian-99").code, 2);
+});
+
+const TELL = [
+  ["check"],
+  ["explain", "--mac", "52:54:00:00:00:01"],
+  ["status"],
+  ["machines"],
+  ["machine", "node-01"],
+  ["watch"],
+  ["events"],
+  ["leases"],
+  ["leases", "release", ADDRESS],
+  ["leases", "import", "kea-leases6.csv"],
+  ["assets", "add", "ipxe"],
+  ["assets", "list"],
+  ["assets", "check"],
+];
+const ASK_THE_APPLIANCE = new Set(["status", "machines", "machine", "watch", "events"]);
+
+test("every command that tells something has --json; a bad configuration, wrong use and no appliance are 2", (t) => {
+  const netboot6 = commandIn(t, { "appliance.yaml": "networks: 7\n" });
+  const away = commandIn(t, { "appliance.yaml": CONFIGURATION });
+  for (const words of TELL) {
+    const help = netboot6(...words, "--help");
+    assert.equal(help.code, 0);
+    assert.match(help.out, /--json/, words.join(" "));
+    assert.match(help.out, /Exit codes: 0/, words.join(" "));
+    assert.equal(netboot6(...words).code, 2, words.join(" "));
+    if (!ASK_THE_APPLIANCE.has(words[0] as string)) continue;
+    const nobody = away(...words, "--json");
+    assert.deepEqual([nobody.code, nobody.out], [2, ""], words.join(" "));
+    assert.match(nobody.err, /the appliance does not answer at http:\/\/\[::1\]:9/);
+  }
+  for (const words of [
+    ["boot"],
+    ["leases", "--colour"],
+    ["completion", "tcsh"],
+    ["machine"],
+    ["machine", "node-01", "profile"],
+    ["run", "--port"],
+    [],
+  ])
+    assert.equal(netboot6(...words).code, 2, words.join(" "));
+});
