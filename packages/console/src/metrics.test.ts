@@ -1,6 +1,7 @@
 /** What the stream says, counted: names, labels and numbers. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { MachineView } from "./schemas.ts";
 import { boot, testConsole } from "./test-console.ts";
 
 type Console = Awaited<ReturnType<typeof testConsole>>;
@@ -86,18 +87,40 @@ test("labels are bounded, whatever comes over the wire, and name no machine", as
   assert.doesNotMatch(text, /m-525400000001|52:54:00/);
 });
 
-test("machines that stand still are counted by the rule of their verdict, until they go on", async () => {
+test("machines are counted as /machines lists them, those that are not served and those that stand still too", async () => {
   const console = await testConsole();
-  const machine = "m-525400000001";
-  console.bus.emit({ type: "machine.stuck", rule: "kernel-missing", text: "t", mend: "m", machine });
-  assert.equal(value(await scrape(console), 'netboot6_machines_stuck{rule="kernel-missing"}'), 1);
-  console.bus.emit({ type: "machine.stuck", rule: "initrd-missing", text: "t", mend: "m", machine });
-  console.bus.emit({ type: "machine.goesOn", machine });
-  const text = await scrape(console);
-  assert.equal(value(text, 'netboot6_machines_stuck{rule="kernel-missing"}'), undefined);
-  assert.equal(value(text, 'netboot6_machines_stuck{rule="initrd-missing"}'), undefined);
-  assert.equal(value(text, 'netboot6_machines_stuck_total{rule="initrd-missing"}'), 1);
-  console.bus.emit({ type: "machine.stuck", rule: "kernel-missing", text: "t", mend: "m", machine });
-  console.registry.machines.forget(machine);
-  assert.doesNotMatch(await scrape(console), /^netboot6_machines_stuck\{/m, "it was forgotten");
+  const { bus } = console;
+  boot(bus);
+  const asker = { client: "fe80::1", machine: "m-525400000001", network: "prov" };
+  const finished = { type: "http.finished", method: "GET", seconds: 0, userAgent: "iPXE", complete: true, ...asker } as const;
+  for (const id of [3, 4, 5])
+    bus.emit({ ...finished, id, path: "/linux", status: 404, sent: 27, size: 27, why: "no such file under boot-assets" });
+  const why = "the relay's link-address 2001:db8:7::1 belongs to no network";
+  const stranger = { client: "fe80::9", machine: "m-525400000009", mac: "52:54:00:00:00:09" };
+  bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why, ...stranger });
+
+  const agree = async (): Promise<Record<string, number>> => {
+    const text = await scrape(console);
+    const listed = (await console.app.inject({ url: "/api/v1/machines?", headers: { host: "[::1]:8067" } })).json() as MachineView[];
+    const rules = listed.flatMap(({ verdict }) => (verdict ? [verdict.rule] : []));
+    const told = [...text.matchAll(/^netboot6_machines_stuck\{rule="(.*)"\} (\d+)/gm)].map(([, rule, count]) => [rule, Number(count)]);
+    const inAll = [...text.matchAll(/^netboot6_machines\{.*\} (\d+)/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+    assert.equal(inAll, listed.length);
+    assert.deepEqual(told.flatMap(([rule, count]) => Array(count as number).fill(rule)).toSorted(), rules.toSorted());
+    return Object.fromEntries(told);
+  };
+  assert.deepEqual(await agree(), { "kernel-missing": 1, "not-served": 1 });
+  console.registry.machines.forget("m-525400000001");
+  console.timelines.forget("m-525400000001");
+  bus.emit({ type: "operator.acted", what: "forgot machine m-525400000001" });
+  assert.deepEqual(await agree(), { "not-served": 1 });
+});
+
+test("each time that a boot comes to stand still is counted", async () => {
+  const console = await testConsole();
+  const stuck = { type: "machine.stuck", rule: "initrd-missing", text: "t", mend: "m", machine: "m-525400000001" } as const;
+  console.bus.emit(stuck);
+  console.bus.emit({ type: "machine.goesOn", machine: stuck.machine });
+  console.bus.emit(stuck);
+  assert.equal(value(await scrape(console), 'netboot6_machines_stuck_total{rule="initrd-missing"}'), 2);
 });

@@ -5,6 +5,7 @@ import type { Machines } from "@netboot6/machines";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { BootClock } from "./boot-clock.ts";
 import { Reasons } from "./reasons.ts";
+import { strangersOf } from "./strangers.ts";
 import { Transfers } from "./transfers.ts";
 import { VERSION } from "./version.ts";
 
@@ -27,8 +28,6 @@ export class Metrics {
   readonly #tftp: Transfers;
   readonly #dropReasons = new Reasons();
   readonly #wireReasons = new Reasons();
-  /** The rule by which each machine stands still. */
-  readonly #stuck = new Map<string, string>();
   #process = false;
 
   readonly #dhcpv6 = this.#counter("dhcpv6_messages_total", "DHCPv6 messages answered", ["message", "answer", "network"]);
@@ -121,10 +120,6 @@ export class Metrics {
         break;
       case "machine.stuck":
         this.#stuckTotal.inc({ rule: event.rule });
-        if (event.machine !== undefined) this.#stuck.set(event.machine, event.rule);
-        break;
-      case "machine.goesOn":
-        if (event.machine !== undefined) this.#stuck.delete(event.machine);
         break;
       case "machine.done":
         this.#done.inc();
@@ -159,7 +154,6 @@ export class Metrics {
       collectDefaultMetrics({ register: this.#registry });
     }
     this.#countMachines(stock);
-    this.#countStuck(stock);
     this.#countLeases(stock);
     return this.#registry.metrics();
   }
@@ -170,17 +164,16 @@ export class Metrics {
   readonly #standing = this.#gauge("machines_stuck", "Machines that stand still, by the rule of their verdict", ["rule"]);
   readonly #leases = this.#gauge("leases", "Addresses and prefixes that were leased, by network and state", ["network", "state"]);
 
+  /** Those that `GET /machines` lists. */
   #countMachines({ machines }: Stock): void {
     for (const { name } of STAGES) this.#machines.set({ stage: name }, 0);
     this.#machines.set({ stage: "none" }, 0);
-    for (const { id } of machines.all()) this.#machines.inc({ stage: this.#timelines.stage(id) ?? "none" });
-  }
-
-  #countStuck({ machines }: Stock): void {
     this.#standing.reset();
-    for (const [machine, rule] of this.#stuck) {
-      if (machines.byId(machine)) this.#standing.inc({ rule });
-      else this.#stuck.delete(machine); // forgotten
+    const now = Date.now();
+    for (const id of [...[...machines.all()].map(({ id }) => id), ...strangersOf(machines, this.#timelines, now)]) {
+      this.#machines.inc({ stage: this.#timelines.stage(id) ?? "none" });
+      const verdict = this.#timelines.verdict(id, now);
+      if (verdict) this.#standing.inc({ rule: verdict.rule });
     }
   }
 

@@ -7,6 +7,7 @@ import { problem } from "./problem.ts";
 import { byId, described } from "./routes.ts";
 import { type MachineView, machineView, stageName, type TimelineView, timelineView } from "./schemas.ts";
 import type { Context } from "./sources.ts";
+import { strangersOf } from "./strangers.ts";
 
 const filter = z.strictObject({
   network: z.string().max(256).optional(),
@@ -123,13 +124,11 @@ export function machineRoutes(app: FastifyInstance, context: Context): void {
   );
 }
 
-/** Those that are not served, and why: a relay that is not allowed, a network that nobody configured. */
-function strangers(context: Context): MachineView[] {
-  const { registry, timelines } = context;
-  return [...timelines.ids()]
-    .filter((id) => registry.machines.byId(id) === undefined && timelines.verdict(id, Date.now()) !== null)
-    .map((id) => ({ ...viewOf({ ...NOBODY, id }, context), served: false }));
-}
+const strangers = (context: Context): MachineView[] =>
+  strangersOf(context.registry.machines, context.timelines, Date.now()).map((id) => ({
+    ...viewOf({ ...NOBODY, id }, context),
+    served: false,
+  }));
 
 function viewOf(machine: Machine, { registry, timelines, readings }: Context): MachineView {
   const now = Date.now();

@@ -19,6 +19,7 @@ export interface TestConsole {
   readonly bus: EventBus;
   readonly registry: ConsoleRegistry;
   readonly readings: Readings;
+  readonly timelines: Timelines;
 }
 
 export async function testConsole(settings: { token?: string; host?: string } = {}): Promise<TestConsole> {
@@ -76,7 +77,7 @@ export async function testConsole(settings: { token?: string; host?: string } = 
   };
   const settingsNow = { appliance, console, networks: [network] };
   const app = await buildApp({ bus, timelines, relays, readings, registry, explain, settings: () => settingsNow });
-  return { app, bus, registry, readings };
+  return { app, bus, registry, readings, timelines };
 }
 
 /** A boot from firmware to its script. */
