@@ -196,7 +196,7 @@ test("the interface gone and back: it carries on by itself", async (t) => {
   assert.match((await asker.namespace.exec(["rdisc6", "-1", "-r", "5", "-w", "2000", "eth0"])).stdout, /02:1A:B0:01:00:99/i);
 });
 
-test("machines, leases and what was installed survive a restart", async (t) => {
+test("machines, leases, what was installed and every boot survive a restart", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t);
   const configuration = `networks:
@@ -208,13 +208,25 @@ ${INSTALLER}`;
   const rack = (): SimulatedRack => new SimulatedRack(vlan, { machines: [{ name: "m", mac: MAC, uuid: UUID }] });
   const leased = (of: SimulatedRack): (string | undefined)[] =>
     of.steps.filter(({ step }) => step === "leased").map(({ detail }) => detail);
-  type Known = { id: string; firstSeen: number; duids: string[]; boot: { stage: string } };
+  type Known = {
+    id: string;
+    firstSeen: number;
+    lastSeen: number;
+    network: string;
+    address: string;
+    duids: string[];
+    boot: { stage: string };
+  };
+  type Told = { boots: { startedAt: number; stages: { name: string }[] }[]; verdict: unknown };
 
   const first = await startAppliance(t, vlan, { configuration });
   const installing = rack();
   assert.equal(await installing.exit, 0, installing.failures.join());
   const before = await first.get<Known[]>("/machines");
   assert.equal(before[0]?.boot.stage, "installed");
+  const id = before[0]?.id as string;
+  const booted = await first.get<Told>(`/machines/${id}/timeline`);
+  assert.equal(booted.boots[0]?.stages.at(-1)?.name, "done");
   assert.equal(await first.stop(), 0);
 
   const second = await startAppliance(t, vlan, { configuration });
@@ -223,10 +235,41 @@ ${INSTALLER}`;
     after.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
     before.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
   );
+  // Not released, but heard at last at the address that it has of its lease.
+  assert.deepEqual(
+    after.map(({ network, address, lastSeen }) => ({ network, address, lastSeen })),
+    before.map(({ network, address, lastSeen }) => ({ network, address, lastSeen })),
+  );
+  assert.deepEqual(await second.get<Told>(`/machines/${id}/timeline`), booted);
   const again = rack();
   await again.exit;
+  const told = await second.get<Told>(`/machines/${id}/timeline`);
+  assert.equal(told.boots.length, 2);
+  assert.deepEqual(told.boots[0], booted.boots[0], "the earlier boot");
   assert.deepEqual(leased(again), leased(installing));
   assert.deepEqual(again.failures, ["m: iPXE left with exit 1: the next boot option"], "it is installed once, then boots its disk");
+});
+
+test("why a machine stands still survives a restart, and is told anew", async (t) => {
+  const root = await bootAssets();
+  const vlan = makeVlan(t);
+  const configuration = `networks: [{ interface: prov0 }]
+http: { root: ${root} }
+profiles: { rescue: { kernel: rescue/vmlinuz } }
+`;
+  const stuck = (line: { event?: string }): boolean => line.event === "machine.stuck";
+  const first = await startAppliance(t, vlan, { configuration });
+  const rack = new SimulatedRack(vlan, { machines: [{ name: "m", mac: MAC, uuid: UUID }] });
+  const { machine } = await first.waitFor(stuck, 30);
+  await rack.stop();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const before = await first.get<{ verdict: { rule: string } }>(`/machines/${machine}/timeline`);
+  assert.equal(before.verdict.rule, "kernel-missing");
+  assert.equal(await first.stop(), 0);
+
+  const second = await startAppliance(t, vlan, { configuration });
+  assert.deepEqual(await second.get(`/machines/${machine}/timeline`), before);
+  await second.waitFor((line) => stuck(line) && line.machine === machine, 10);
 });
 
 test("check names what is missing and the interfaces there are", async (t) => {
