@@ -3,12 +3,21 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { formatBytes } from "@netboot6/events";
+import { type Appliance, type LogLine, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
 import { bootAssets, INSTALLER, makeVlan, startAppliance } from "./setup.ts";
 
 const MACHINES = 20;
 const NAMES = Array.from({ length: MACHINES }, (_, i) => `node-${String(i + 1).padStart(2, "0")}`);
 const mac = (i: number): string => `52:54:00:0d:00:${(i + 1).toString(16).padStart(2, "0")}`;
+/** Its profile names a kernel that is not there. */
+const STUCK = "node-21";
+/** The file of a stage that has one. */
+const FILES: Readonly<Record<string, string>> = {
+  program: "/ipxe/x86_64/ipxe.efi",
+  kernel: "/debian-12/linux",
+  initrd: "/debian-12/initrd.gz",
+};
 const uuid = (i: number): string => `11223344-5566-7788-99aa-bbccddef00${(i + 1).toString(16).padStart(2, "0")}`;
 
 interface Said {
@@ -27,20 +36,63 @@ const sum = (metrics: string, series: string): number =>
     .filter((line) => line.startsWith(series) && /^[ {,}]/.test(line.slice(series.length)))
     .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(" "))), 0);
 
-test("a rack of 20: timelines, API, metrics, command line and log tell the same numbers", async (t) => {
+interface Stage {
+  readonly name: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly sent: number;
+  readonly size: number;
+  readonly attempts: number;
+  readonly failed: string | null;
+}
+interface Timeline {
+  readonly boots: readonly { readonly startedAt: number; readonly stages: readonly Stage[] }[];
+  readonly verdict: { readonly rule: string } | null;
+}
+
+const at = ({ time }: LogLine): number => Date.parse(String(time));
+const isFile = (path: string) => (line: LogLine) => line.event === "http.finished" && line.path === path && line.method === "GET";
+
+/** What the log says of a stage: when it began and ended, how often was asked, what went out. */
+function stageInLog(lines: readonly LogLine[], name: string): Omit<Stage, "name" | "failed"> {
+  if (name === "firmware") {
+    const answers = lines.filter(({ event, clientKind }) => event === "dhcpv6.answered" && String(clientKind).startsWith(name));
+    const replied = answers.find(({ answer }) => answer === "Reply");
+    const ended = replied ? at(replied) : null;
+    return { startedAt: at(answers[0] as LogLine), endedAt: ended, sent: 0, size: 0, attempts: answers.length };
+  }
+  const path = FILES[name] as string;
+  const started = lines.find((line) => line.event === "http.started" && line.path === path) as LogLine;
+  const all = lines.filter(isFile(path));
+  const whole = all.filter(({ status }) => status === 200);
+  return {
+    startedAt: at(started),
+    endedAt: whole[0] ? at(whole[0]) : null,
+    sent: Number(whole[0]?.sent ?? 0),
+    size: Number(whole[0]?.size ?? 0),
+    attempts: all.length,
+  };
+}
+
+test("a rack of 20, and one that stands still: timelines, API, metrics, command line and log tell the same numbers", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t);
-  const machines = NAMES.map((name, i) => `  - { name: ${name}, mac: "${mac(i)}" }\n`).join("");
+  const all = [...NAMES, STUCK];
+  const machines = all.map((name, i) => `  - { name: ${name}, mac: "${mac(i)}"${name === STUCK ? ", profile: rescue" : ""} }\n`).join("");
   const appliance = await startAppliance(t, vlan, {
     configuration: `networks: [{ interface: prov0 }]
 http: { root: ${root} }
 log: { level: debug }
 console: { token: a-long-random-word }
-${INSTALLER}machines:
+${INSTALLER}  rescue: { kernel: rescue/vmlinuz }
+defaultProfile: debian-12
+machines:
 ${machines}`,
   });
-  const rack = new SimulatedRack(vlan, { machines: NAMES.map((name, i) => ({ name, mac: mac(i), uuid: uuid(i) })), spread: 2 });
-  assert.equal(await rack.exit, 0, rack.failures.join());
+  const rack = new SimulatedRack(vlan, { machines: all.map((name, i) => ({ name, mac: mac(i), uuid: uuid(i) })), spread: 2 });
+  await appliance.waitFor((line) => line.event === "machine.stuck" && line.machine === STUCK, 60);
+  for (const name of NAMES) await appliance.waitFor((line) => line.event === "machine.done" && line.machine === name, 60);
+  await rack.stop();
   // Workers tell what they did in batches.
   await new Promise((resolve) => setTimeout(resolve, 500));
 
@@ -59,16 +111,81 @@ ${machines}`,
   assert.equal(sum(metrics, 'netboot6_machines{stage="done"'), MACHINES);
   assert.equal(sum(metrics, "netboot6_installations_done_total"), MACHINES);
   assert.equal(sum(metrics, "netboot6_boot_seconds_count"), MACHINES);
-  assert.equal(listed.code, 0, listed.stderr);
+  assert.equal(listed.code, 1, listed.stderr);
   assert.deepEqual(
     (JSON.parse(listed.stdout) as Listed).map(({ id, stage }) => `${id} ${stage}`),
-    NAMES.map((id) => `${id} done`),
+    all.map((id) => `${id} ${id === STUCK ? "kernel" : "done"}`),
   );
-  for (const id of NAMES) {
-    const { boots } = await appliance.get<{ boots: { stages: { name: string; failed: string | null }[] }[] }>(`/machines/${id}/timeline`);
-    assert.equal(boots.length, 1, id);
-    assert.equal(boots[0]?.stages.at(-1)?.name, "done", id);
+
+  // Each stage: its times, tries and bytes in the log, in the timeline and in what the command prints.
+  const stages: { name: string; seconds: number | null }[] = [];
+  const boots: number[] = [];
+  for (const id of all) {
+    const timeline = await appliance.get<Timeline>(`/machines/${id}/timeline`);
+    const [boot, ...others] = timeline.boots;
+    assert.ok(boot && others.length === 0, id);
+    const own = appliance.lines.filter(({ machine }) => machine === id);
+    for (const { name, failed, ...told } of boot.stages.filter((stage) => ["firmware", ...Object.keys(FILES)].includes(stage.name))) {
+      if (id === STUCK && name === "kernel") continue;
+      const { startedAt, endedAt, sent, size, attempts } = told;
+      assert.deepEqual({ startedAt, endedAt, sent, size, attempts }, stageInLog(own, name), `${id} ${name}`);
+      assert.equal(failed, null, `${id} ${name}`);
+    }
+    const done = own.find(({ event }) => event === "machine.done");
+    assert.equal(boot.stages.find(({ name }) => name === "done")?.startedAt ?? null, done ? at(done) : null, id);
+    boot.stages.forEach(({ name, startedAt }, i) => {
+      const next = boot.stages[i + 1];
+      // A worker's clock tells when a file was begun, the main thread's when its events arrived: by some milliseconds it may be before.
+      stages.push({ name, seconds: next ? Math.max(0, next.startedAt - startedAt) / 1000 : null });
+    });
+    const [first, last] = [boot.stages[0], boot.stages.at(-1)];
+    if (first && last?.name === "done") boots.push((last.startedAt - first.startedAt) / 1000);
+
+    const [printed, given] = await Promise.all([[], ["--json"]].map((more) => command(vlan, appliance, "machine", id, ...more)));
+    assert.ok(printed && given);
+    for (const { name, startedAt, attempts, sent, size } of boot.stages) {
+      const bytes = size === 0 ? "-" : formatBytes(sent);
+      const began: string = `+${((startedAt - boot.startedAt) / 1000).toFixed(1)} s`;
+      const row: string = printed.stdout.split("\n").find((line) => line.startsWith(`${name} `)) ?? "";
+      assert.deepEqual(
+        row.split(/ {2,}/).filter((_, column) => column !== 2 && column < 5),
+        [name, began, attempts === 0 ? "-" : String(attempts), bytes],
+        printed.stdout,
+      );
+    }
+    assert.deepEqual((JSON.parse(given.stdout) as { timeline: Timeline }).timeline, timeline);
   }
+  const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+  const near = (a: number, b: number, what: string): void => assert.ok(Math.abs(a - b) < 1e-6, `${what}: ${a}, ${b}`);
+  for (const name of new Set(stages.map((stage) => stage.name))) {
+    const took = stages.flatMap((stage) => (stage.name === name && stage.seconds !== null ? [stage.seconds] : []));
+    assert.equal(sum(metrics, `netboot6_boot_stage_seconds_count{stage="${name}"`), took.length, name);
+    near(sum(metrics, `netboot6_boot_stage_seconds_sum{stage="${name}"`), total(took), name);
+  }
+  near(sum(metrics, "netboot6_boot_seconds_sum"), total(boots), "boots");
+
+  // Who stands still is the same everywhere.
+  const rules = appliance.lines.flatMap(({ event, machine, rule }) => (event === "machine.stuck" && machine === STUCK ? [rule] : []));
+  assert.deepEqual(rules, ["kernel-missing"]);
+  assert.equal(sum(metrics, "netboot6_machines_stuck"), 1);
+  assert.equal(sum(metrics, 'netboot6_machines_stuck{rule="kernel-missing"'), 1);
+  assert.equal(sum(metrics, "netboot6_machines_stuck_total"), logged("machine.stuck").length);
+  assert.equal(sum(metrics, "netboot6_machines"), all.length);
+  const stuck = await appliance.get<Listed>("/machines?verdict=any");
+  assert.deepEqual(
+    stuck.map(({ id }) => id),
+    [STUCK],
+  );
+  const inStatus = JSON.parse((await command(vlan, appliance, "status", "--json")).stdout) as {
+    stuck: string[];
+    machines: { all: number };
+  };
+  assert.deepEqual([inStatus.stuck, inStatus.machines.all], [[STUCK], all.length]);
+  const inList = JSON.parse((await command(vlan, appliance, "machines", "--stuck", "--json")).stdout) as Listed;
+  assert.deepEqual(
+    inList.map(({ id }) => id),
+    [STUCK],
+  );
 
   const answers = logged("dhcpv6.answered");
   assert.ok(answers.length >= 4 * MACHINES);
@@ -92,8 +209,8 @@ ${machines}`,
   assert.equal(told.filter(({ state }) => state === "bound").length, bound.length);
 
   const status = await command(vlan, appliance, "status");
-  assert.equal(status.code, 0, status.stdout + status.stderr);
-  assert.match(status.stdout, /machines {2}20: 20 done/);
+  assert.equal(status.code, 1, status.stdout + status.stderr);
+  assert.match(status.stdout, /machines {2}21: 1 kernel, 20 done/);
   assert.match(await curl("/readyz"), /"ready":true/);
 
   await t.test("an operator's changes go through the command, with the token of the configuration", async () => {
@@ -103,7 +220,7 @@ ${machines}`,
     assert.equal((await appliance.get<{ boot: { stage: string } }>("/machines/node-03")).boot.stage, "new");
     const refused = await command(vlan, appliance, "machine", "node-03", "profile", "debian-13");
     assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /no profile is called debian-13; there are: debian-12/);
+    assert.match(refused.stderr, /no profile is called debian-13; there are: debian-12, rescue/);
     const configured = await command(vlan, appliance, "machine", "node-03", "forget");
     assert.match(configured.stderr, /the configuration names node-03/);
     const unknown = await command(vlan, appliance, "machine", "node-99");
