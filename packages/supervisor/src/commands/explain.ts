@@ -71,4 +71,7 @@ function printAdvertisement(ra: RouterAdvertisement): void {
     row("prefix", `${prefix}/${length} L=${onLink ? 1 : 0} A=${autonomous ? 1 : 0}`);
   for (const { addresses } of ra.rdnss) row("RDNSS", addresses.join(", "));
   for (const { domains } of ra.dnssl) row("DNSSL", domains.join(", "));
+  for (const { prefix, length, lifetime } of ra.routes) row("route", `${prefix}/${length}, ${lifetime} s`);
+  for (const { prefix } of ra.pref64) row("PREF64", `${prefix.address}/${prefix.length}`);
+  if (ra.mtu !== null) row("MTU", String(ra.mtu));
 }
