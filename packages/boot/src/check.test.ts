@@ -11,17 +11,17 @@ const dir = mkdtempSync(join(tmpdir(), "netboot6-check-"));
 after(() => rmSync(dir, { recursive: true }));
 const file = join(dir, "appliance.yaml");
 
-async function problems(configuration: string): Promise<string[]> {
+async function problems(configuration: string, now = Date.now()): Promise<string[]> {
   writeFileSync(file, `networks:\n  - interface: eth1\n${configuration}`);
   const loaded = await loadAppliance(file);
   assert.ok("appliance" in loaded, JSON.stringify(loaded));
-  return checkBootFiles(loaded.appliance)
+  return checkBootFiles(loaded.appliance, now)
     .map(loaded.locate)
-    .map(({ line, key, what, mend }) => `${line} ${key}: ${what}. ${mend}`);
+    .map(({ id, line, key, what, mend }) => `${line} ${key}: ${what}. ${mend} [${id}]`);
 }
 
 test("a folder that is not there, then files that are not, each with the line and the command that brings them", async () => {
-  assert.match((await problems(""))[0] ?? "", /http\.root: there is no folder .*boot-assets/);
+  assert.match((await problems(""))[0] ?? "", /http\.root: there is no folder .*boot-assets.* \[missing-boot-file\]$/);
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   assert.match((await problems(""))[0] ?? "", /given no boot program\. Run: netboot6 assets add ipxe/);
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
@@ -38,7 +38,7 @@ test("a boot program that is not there is told, with the command that brings it;
   assert.equal(found.length, 1);
   assert.match(found[0] ?? "", /no file grub\/x86_64\/shimx64\.efi under .*of bootProgram shim-grub.*Run: netboot6 assets add shim-grub\./);
   const unused = await problems(`${profile}boot: { rules: [{ userClass: iPXE, url: "{{ http }}/boot.ipxe" }] }\n`);
-  assert.match(unused[0] ?? "", /^4 profiles\.d\.bootProgram: boot\.rules take the place/);
+  assert.match(unused[0] ?? "", /^4 profiles\.d\.bootProgram: boot\.rules take the place.* \[boot-program-unused\]$/);
 });
 
 test("an iPXE that was built without IPv6 is told", async () => {
@@ -46,7 +46,8 @@ test("an iPXE that was built without IPv6 is told", async () => {
   writeFileSync(file, "iPXE ICMPv6");
   assert.deepEqual(await problems(""), []);
   writeFileSync(file, "iPXE ICMPv4");
-  const without = /ipxe\/x86_64\/ipxe\.efi is an iPXE without IPv6: it will hear nothing\. Take another build: netboot6 assets add ipxe\./;
+  const without =
+    /ipxe\/x86_64\/ipxe\.efi is an iPXE without IPv6: it will hear nothing\. Take another build: netboot6 assets add ipxe\. \[ipxe-without-ipv6\]$/;
   assert.match((await problems(""))[0] ?? "", without);
   const rules = 'boot: { rules: [{ url: "{{ http }}/ipxe/x86_64/ipxe.efi" }] }\n';
   assert.match((await problems(rules))[0] ?? "", without);
@@ -58,7 +59,7 @@ test("names that no template knows are found before a machine asks", async () =>
     'profiles:\n  d:\n    kernel: http://elsewhere/linux\n    cmdline: "a={{ machine.vars.any }} b={{ doman }}"\n',
   );
   assert.deepEqual(found.length, 1);
-  assert.match(found[0] ?? "", /^6 profiles\.d\.cmdline: \{\{ doman \}\} is no name that templates know/);
+  assert.match(found[0] ?? "", /^6 profiles\.d\.cmdline: \{\{ doman \}\} is no name that templates know.* \[unknown-name\]$/);
 });
 
 test("a template under boot-assets that names what nobody has, or does not parse, is found with file, line and column", async () => {
@@ -70,7 +71,7 @@ test("a template under boot-assets that names what nobody has, or does not parse
   rmSync(preseed, { recursive: true });
   assert.equal(found.length, 2, found.join("\n"));
   assert.match(found[0] ?? "", /^3 http\.templates: preseed\/a\.cfg:2:9: \{\{ machine\.nmae \}\} is no name that templates know/);
-  assert.match(found[1] ?? "", /preseed\/b\.cfg:1:6: /);
+  assert.match(found[1] ?? "", /preseed\/b\.cfg:1:6: .* \[broken-template\]$/s);
 });
 
 test("a profile's script is read as the machine would be given it: one that iPXE takes for none is told", async () => {
@@ -95,7 +96,7 @@ test("a certificate that is missing, of another key, for another name or running
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
   const tls = (name: string): string => `http: { tls: { cert: cert.pem, key: key.pem, name: ${name} } }\n`;
-  assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /^3 http\.tls: cannot read .*cert\.pem: ENOENT/);
+  assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /^3 http\.tls: cannot read .*cert\.pem: ENOENT.* \[bad-certificate\]$/);
   const subject = ["-subj", "/CN=boot", "-addext", "subjectAltName=DNS:boot.rack.example"];
   const make = (key: string, days: number): void =>
     void execFileSync(
@@ -109,10 +110,15 @@ test("a certificate that is missing, of another key, for another name or running
       { stdio: "ignore" },
     );
   make("key.pem", 3);
-  assert.match((await problems(tls("boot.rack.example"))).join(), /^3 http\.tls: .*cert\.pem is valid until \d{4}-\d\d-\d\d\. Renew it\.$/);
+  assert.match(
+    (await problems(tls("boot.rack.example"))).join(),
+    /^3 http\.tls: .*cert\.pem is valid until \d{4}-\d\d-\d\d\. Renew it\. \[certificate-expires\]$/,
+  );
+  const nextWeek = await problems(tls("boot.rack.example"), Date.now() + 7 * 86400_000);
+  assert.match(nextWeek.join(), /cert\.pem was valid until \d{4}-\d\d-\d\d\. Renew it: firmware refuses it\. \[certificate-expired\]$/);
   make("key.pem", 30);
   assert.deepEqual(await problems(tls("boot.rack.example")), []);
-  assert.match((await problems(tls("other.example")))[0] ?? "", /cert\.pem is not for other\.example/);
+  assert.match((await problems(tls("other.example")))[0] ?? "", /cert\.pem is not for other\.example.* \[certificate-for-another\]$/);
   make("other.pem", 30);
   assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /key\.pem is not the key of .*cert\.pem/);
 });
