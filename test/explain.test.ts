@@ -62,7 +62,10 @@ test("a capture of a boot is explained: the options, the rules, the advertisemen
   assert.match(firmware, /^ {2}bootfile-url +http:\/\/\[2001:db8:0:1::1\]\/ipxe\/x86_64\/ipxe\.efi$/m);
   assert.match(firmware, /^ {2}ia-na +IAID \d+, T1 \d+ s, T2 \d+ s; 2001:db8:0:1:\S+, preferred \d+ s, valid \d+ s$/m);
   assert.match(firmware, /^ {2}dns-servers +2001:db8:0:1::1$/m);
-  assert.match(firmware, /^boot rules:\n {2}1 +.*iPXE.*: no, its userClass is none\n(.*\n)* {2}\d +.*: yes, \{\{ http \}\}\/ipxe\/x86_64\/ipxe\.efi\n {2}3 +.*: no, its arch is 16$/m);
+  assert.match(
+    firmware,
+    /^boot rules:\n {2}1 +.*iPXE.*: no, its userClass is none\n(.*\n)* {2}\d +.*: yes, \{\{ http \}\}\/ipxe\/x86_64\/ipxe\.efi\n {2}3 +.*: no, its arch is 16$/m,
+  );
   assert.match(ipxe, /^ {2}bootfile-url +http:\/\/\[2001:db8:0:1::1\]\/boot\.ipxe$/m);
   assert.match(ipxe, /^boot rules:\n {2}1 +.*iPXE.*: yes, /m);
   assert.match(ipxe, /^router advertisement that it hears from us:\n {2}flags +M=0 O=1\n {2}router lifetime \d+ s$/m);

@@ -8,6 +8,8 @@ interface Place {
   readonly path: string;
   /** Words that may follow, and what they mean. */
   readonly words: readonly (readonly [word: string, meaning: string])[];
+  /** What may follow an option. */
+  readonly choices: ReadonlyMap<string, readonly string[]>;
 }
 
 export const completion = (program: Command, shell: (typeof SHELLS)[number]): string =>
@@ -23,7 +25,13 @@ function placesOf(command: Command, path = ""): Place[] {
     ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices.map((choice): [string, string] => [choice, ""])),
     ...command.options.flatMap(({ long, description }): [string, string][] => (long ? [[long, description]] : [])),
   ];
-  return [{ path, words }, ...command.commands.flatMap((each) => placesOf(each, path === "" ? each.name() : `${path} ${each.name()}`))];
+  const choices = new Map(
+    command.options.flatMap(({ long, argChoices }): [string, string[]][] => (long && argChoices ? [[long, argChoices]] : [])),
+  );
+  return [
+    { path, words, choices },
+    ...command.commands.flatMap((each) => placesOf(each, path === "" ? each.name() : `${path} ${each.name()}`)),
+  ];
 }
 
 function bash(program: Command): string {
@@ -31,6 +39,9 @@ function bash(program: Command): string {
   const places = placesOf(program);
   const known = places.filter(({ path }) => path !== "").map(({ path }) => `"${path}"`);
   const lines = places.map(({ path, words }) => `    "${path}") words="${words.map(([word]) => word).join(" ")}" ;;`);
+  const after = places.flatMap(({ path, choices }) =>
+    [...choices].map(([option, words]) => `    "${path} ${option}") words="${words.join(" ")}" ;;`),
+  );
   return `_${name}() {
   local here="" next word words=""
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -39,6 +50,9 @@ function bash(program: Command): string {
   done
   case "$here" in
 ${lines.join("\n")}
+  esac
+  case "$here \${COMP_WORDS[COMP_CWORD-1]}" in
+${after.join("\n")}
   esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
@@ -49,7 +63,7 @@ function fish(program: Command): string {
   const name = program.name();
   const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   return placesOf(program)
-    .flatMap(({ path, words }) => {
+    .flatMap(({ path, words, choices }) => {
       const seen =
         path === ""
           ? "__fish_use_subcommand"
@@ -58,7 +72,8 @@ function fish(program: Command): string {
               .map((word) => `__fish_seen_subcommand_from ${word}`)
               .join("; and ");
       return words.map(([word, meaning]) => {
-        const what = word.startsWith("--") ? `-l ${word.slice(2)}` : `-a ${word}`;
+        const given = choices.get(word);
+        const what = word.startsWith("--") ? `-l ${word.slice(2)}${given ? ` -xa ${quoted(given.join(" "))}` : ""}` : `-a ${word}`;
         return `complete -c ${name} -n ${quoted(seen)} ${what}${meaning === "" ? "" : ` -d ${quoted(meaning)}`}`;
       });
     })
