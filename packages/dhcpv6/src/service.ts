@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { type Address, ALL_DHCP_SERVERS, ALL_RELAY_AGENTS_AND_SERVERS, SERVER_PORT } from "@netboot6/codec";
 import type { Link, Network } from "@netboot6/config";
-import type { Emit, Running } from "@netboot6/events";
+import { Drops, type Emit, type Running, TELL_DROPS_MS } from "@netboot6/events";
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
 import { handle, type Outcome, type ServerState } from "./server.ts";
@@ -32,7 +32,9 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
   /** Keys of the sockets that are bound to our link-local addresses, by interface. */
   let linkLocals: ReadonlyMap<string, string> = new Map();
 
-  const drop = (why: string): void => edge.emit({ type: "wire.dropped", service: "dhcpv6", why, count: 1 });
+  const drops = new Drops("dhcpv6");
+  const drop = (why: string): void => drops.count(why);
+  const telling = setInterval(() => drops.tell(edge.emit), TELL_DROPS_MS).unref();
 
   const sendOut = ({ send }: Outcome, outOf: string): void => {
     // Its socket may be gone since: stopped, or reloaded.
@@ -120,7 +122,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       throw new Error(`cannot listen on ${on.key}: ${(error as Error).message}`);
     }
     socket.on("message", (bytes, from) => receive(bytes, from, on));
-    socket.on("error", (error) => edge.emit({ type: "wire.dropped", service: "dhcpv6", why: error.message, count: 1 }));
+    socket.on("error", (error) => drop(error.message));
     return socket;
   };
 
@@ -153,6 +155,8 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       current = next;
     },
     async stop() {
+      clearInterval(telling);
+      drops.tell(edge.emit);
       for (const { socket } of sockets.values()) socket.close();
       sockets.clear();
     },

@@ -1,5 +1,6 @@
 export * from "./bus.ts";
 export * from "./describe.ts";
+export * from "./drops.ts";
 export type * from "./link.ts";
 export * from "./relays.ts";
 export { STAGES, type StageName } from "./stages.ts";

@@ -11,9 +11,8 @@ import {
   type RouterAdvertisement,
 } from "@netboot6/codec";
 import type { AdvertiseConfig, Link, Network } from "@netboot6/config";
-import type { Asker, Emit, EventBody } from "@netboot6/events";
+import { type Asker, Drops, type Emit, type EventBody } from "@netboot6/events";
 import { buildAdvertisement, finalAdvertisement, nothingOf } from "./advertisement.ts";
-import { Drops } from "./drops.ts";
 import { Rivals, type Told } from "./rivals.ts";
 import { afterMulticast, afterSolicitation, begin, type Schedule } from "./schedule.ts";
 import { stillDue, type Withdrawal, withdraw, withWithdrawals } from "./withdrawal.ts";
@@ -54,7 +53,7 @@ export class Advertiser {
   #schedule: Schedule;
   #linkUp = true;
   readonly #rivals = new Rivals();
-  readonly #drops = new Drops();
+  readonly #drops = new Drops("ra");
   /** Since when the link has no default router; null: it has one. */
   #routerlessSince: number | null;
   #warnedOf = { noRouter: false, notForwarding: false };

@@ -115,6 +115,20 @@ test("a missing file is answered not sooner than a millisecond, which shim would
   for (const path of ["../../etc/passwd", "/../etc/passwd", "..\\secret", ".env"]) await assert.rejects(load(path), /not a path/, path);
 });
 
+test("a flood of what is no request is one event a second, with its count", async () => {
+  const before = events.length;
+  const socket = createSocket("udp6");
+  for (let i = 0; i < 100; i++) socket.send(i % 2 ? Buffer.from([0, 9, 1]) : encodeTftp({ op: "ack", block: i }), PORT, "::1");
+  await new Promise((resolve) => setTimeout(resolve, 2200));
+  socket.close();
+  const counts = new Map<string, number>();
+  const told = events.slice(before).filter((event) => event.type === "wire.dropped");
+  for (const { why, count } of told) counts.set(why, (counts.get(why) ?? 0) + count);
+  assert.ok(told.length <= 4, `${told.length} events`);
+  assert.deepEqual([...counts.values()], [50, 50]);
+  assert.ok(counts.has("ack outside of a transfer"));
+});
+
 test("acknowledgements that come twice bring each block once", async () => {
   const blocks: number[] = [];
   await new Promise<void>((resolve) => {

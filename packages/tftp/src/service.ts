@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { BeingWritten, BootFiles, FileCache, type Found, memoryBytes, renderedFor } from "@netboot6/boot";
 import { type Address, decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
 import { accessList, listenAddresses, type Network, type TftpConfig } from "@netboot6/config";
-import type { Link, Running } from "@netboot6/events";
+import { Drops, type Link, type Running, TELL_DROPS_MS } from "@netboot6/events";
 import { negotiate, type Source, Transfer } from "./transfer.ts";
 
 export interface TftpSettings {
@@ -25,6 +25,8 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
   const sockets = new Map<string, Socket>();
   /** By client, port and file: a request that comes again while it is answered starts no second transfer. */
   const transfers = new Map<string, Socket>();
+  const drops = new Drops("tftp");
+  const telling = setInterval(() => drops.tell(link.emit), TELL_DROPS_MS).unref();
   let lastId = 0;
   let current = prepare(settings, link);
 
@@ -111,15 +113,9 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     socket.on("message", (bytes, from) => {
       const packet = decodeTftp(bytes);
       if (packet.ok && (packet.value.op === "read" || packet.value.op === "write")) void request(packet.value, from, address, socket);
-      else
-        link.emit({
-          type: "wire.dropped",
-          service: "tftp",
-          why: packet.ok ? `a ${packet.value.op} outside of a transfer` : packet.why,
-          count: 1,
-        });
+      else drops.count(packet.ok ? `${packet.value.op} outside of a transfer` : packet.why);
     });
-    socket.on("error", (error) => link.emit({ type: "wire.dropped", service: "tftp", why: error.message, count: 1 }));
+    socket.on("error", (error) => drops.count(error.message));
     return socket;
   };
 
@@ -150,6 +146,8 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       current = prepare(next, link);
     },
     async stop() {
+      clearInterval(telling);
+      drops.tell(link.emit);
       for (const socket of sockets.values()) socket.close();
       sockets.clear();
       for (const socket of transfers.values()) socket.emit("end-transfer", "netboot6 stopped");
