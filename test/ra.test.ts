@@ -211,6 +211,20 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
   assert.match(withdrawn.msg, /no router any more/);
 });
 
+test("a radvd on this host beside us is told, to be stopped; where we only listen it is the router", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
+  const file = join(vlan.dir, "radvd.conf");
+  writeFileSync(file, "interface prov0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 4; MinRtrAdvInterval 3; };\n");
+  vlan.server.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  const heard = await appliance.waitFor(says("ra.heard"), 10);
+  assert.match(heard.msg, /another program on this host, radvd for one, with our address.*Stop it/);
+  const observe = "networks:\n  - interface: prov0\n    advertise: observe\n";
+  await reload(appliance, observe);
+  const { stdout } = await vlan.server.exec([NETBOOT6, "check", "--config", appliance.file]);
+  assert.doesNotMatch(stdout, /no-router/);
+});
+
 test("check solicits where this host is no router, and warns of a link that has none", async (t) => {
   const vlan = makeVlan(t, { forwarding: false });
   let files = 0;

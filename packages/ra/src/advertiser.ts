@@ -113,7 +113,7 @@ export class Advertiser {
    */
   receive(bytes: Uint8Array, source: Address): void {
     if (bytes[0] === IcmpType.routerSolicitation) this.#solicitation(bytes, source);
-    else if (bytes[0] === IcmpType.routerAdvertisement && source !== this.#situation.link.linkLocal) this.#hear(bytes, source);
+    else if (bytes[0] === IcmpType.routerAdvertisement && !this.#isOurs(bytes, source)) this.#hear(bytes, source);
   }
 
   /** To be called once a second: tells what was dropped and what other routers say. */
@@ -207,6 +207,14 @@ export class Advertiser {
     if (unicast) this.#sent(failed, source, "solicited", asker);
   }
 
+  /**
+   * The kernel brings us none of our own, but a loop in the link may. All others that have our address come from another program on
+   * this host. The first four bytes have the checksum, which the kernel makes.
+   */
+  #isOurs(bytes: Uint8Array, source: Address): boolean {
+    return source === this.#situation.link.linkLocal && this.#messages.some((ours) => ours.subarray(4).equals(bytes.subarray(4)));
+  }
+
   #hear(bytes: Uint8Array, source: Address): void {
     if (!isLinkLocal(source)) {
       this.drop("an advertisement whose source is not link-local");
@@ -224,7 +232,8 @@ export class Advertiser {
       withdrawn: "it says it is no router any more: machines that sent to it need another one",
       silent: "it is silent: machines forget what it said",
     }[state];
-    const texts = differences.map(({ text }) => text);
+    const beside = router === link.linkLocal && this.#ra !== null && state === "advertises";
+    const texts = [...(beside ? [BESIDE] : []), ...differences.map(({ text }) => text)];
     const why = state === "advertises" && texts.length > 0 ? texts : [agreed, ...texts];
     this.#world.emit({
       type: "ra.heard",
@@ -267,6 +276,9 @@ export class Advertiser {
       });
   }
 }
+
+const BESIDE =
+  "it is another program on this host, radvd for one, with our address: machines take what either says for one router's word, and it changes every few seconds. Stop it, or set advertise: observe";
 
 const settingsOf = ({ network: { advertise } }: Situation): AdvertiseConfig | null => (advertise === "observe" ? null : advertise);
 

@@ -19,12 +19,12 @@ async function findRouter(link: Link): Promise<Found> {
   const timer = setTimeout(() => resolve(false), ANSWER_MS);
   let close = (): void => {};
   try {
-    const socket = openSocket(link);
+    const socket = openSocket(link, true); // another program on this host may be the router
     close = () => socket.close();
     socket.on("error", ({ message }) => resolve({ why: message }));
     socket.on("message", (bytes, source) => {
       const ra = decodeRouterAdvertisement(bytes);
-      if (ra.ok && ra.value.routerLifetime > 0 && isLinkLocal(source) && source !== link.linkLocal) resolve(true);
+      if (ra.ok && ra.value.routerLifetime > 0 && isLinkLocal(source)) resolve(true);
     });
     const solicitation = Buffer.from(encodeRouterSolicitation({ sourceMac: link.mac }));
     socket.send(solicitation, 0, solicitation.length, ALL_ROUTERS, (error) => error && resolve({ why: error.message }));

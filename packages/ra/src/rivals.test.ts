@@ -4,9 +4,9 @@ import { prefixOf } from "@netboot6/codec";
 import { NETWORK, situation, TestWorld } from "./test-world.ts";
 
 /** What is told of a router that says this, beside a router that does not forward. */
-function told(ra: Parameters<TestWorld["hear"]>[0], first = situation({}, { forwarding: false })) {
+function told(ra: Parameters<TestWorld["hear"]>[0], first = situation({}, { forwarding: false }), router?: string) {
   const world = new TestWorld(first);
-  world.hear(ra);
+  world.hear(ra, router);
   world.pass(2);
   return world.of("ra.heard");
 }
@@ -162,9 +162,20 @@ test("a flood of made-up routers and options is bounded, and counted", () => {
   assert.ok(differences.length > 9 && differences.length <= 256, `${differences.length}`);
 });
 
-test("an advertisement of our own, or of no link-local source, is no rival's", () => {
+test("another program on this host that advertises beside us is told, to be stopped; where we only listen it is a router like others", () => {
+  const [event, ...more] = told({ routerLifetime: 1800 }, situation(), "fe80::1");
+  assert.match(event?.why ?? "", /another program on this host, radvd for one, with our address.*Stop it, or set advertise: observe/);
+  assert.deepEqual([event?.router, event?.differences.length, more], ["fe80::1", 2, []]);
+  const listening = new TestWorld(situation(null));
+  listening.hear({ routerLifetime: 1800 }, "fe80::1");
+  listening.pass(100);
+  assert.deepEqual([listening.of("ra.heard")[0]?.differences, listening.of("ra.warned")], [[], []]);
+});
+
+test("an advertisement of our own that comes back, or one of no link-local source, is no rival's", () => {
   const world = new TestWorld();
-  world.hear({}, "fe80::1");
+  world.pass(1);
+  world.hear(world.sent[0]?.ra ?? {}, "fe80::1");
   world.hear({}, "2001:db8::9");
   world.pass(2);
   assert.deepEqual(world.of("ra.heard"), []);

@@ -20,8 +20,8 @@ const ICMP6_FILTER = 1;
 /** A rack that is powered on solicits in one moment: the kernel's default has room for some 250. */
 const RECEIVE_BUFFER_BYTES = 4 << 20;
 
-/** Throws where the interface is not there, or the privilege is not. */
-export function openSocket(link: Link): Socket {
+/** Throws where the interface is not there, or the privilege is not. `loop`: what it sends to a group reaches this host's programs too. */
+export function openSocket(link: Link, loop = false): Socket {
   const socket = createSocket({ addressFamily: AddressFamily.IPv6, protocol: Protocol.ICMPv6 });
   const integer = (value: number): Buffer => {
     const buffer = Buffer.alloc(4);
@@ -38,7 +38,7 @@ export function openSocket(link: Link): Socket {
   set(IPPROTO_IPV6, IPV6_MULTICAST_IF, integer(link.index));
   set(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, integer(255));
   set(IPPROTO_IPV6, IPV6_UNICAST_HOPS, integer(255));
-  set(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, integer(0));
+  set(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, integer(loop ? 1 : 0));
   set(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, Buffer.concat([addressBytes(ALL_ROUTERS), integer(link.index)]));
   const filter = Buffer.alloc(32, 0xff); // a clear bit passes
   for (const type of [IcmpType.routerSolicitation, IcmpType.routerAdvertisement]) {
