@@ -22,6 +22,7 @@ export const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(p
 
 /**
  * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and GRUB's modules and their lists: a signed
- * GRUB has in it what it may have.
+ * GRUB has in it what it may have. Browsers look for an icon beside each text.
  */
-export const isOptional = (path: string): boolean => /(?:revocations_\w+|shim_certificate_\d+)\.efi$|-efi\/\w+\.(?:lst|mod)$/.test(path);
+export const isOptional = (path: string): boolean =>
+  /(?:revocations_\w+|shim_certificate_\d+)\.efi$|-efi\/\w+\.(?:lst|mod)$|^\/favicon\.ico$/.test(path);

@@ -9,7 +9,7 @@ interface Item {
   readonly modified: Date;
 }
 
-const STYLE = `:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+const STYLE = `:root { color-scheme: light dark; background: Canvas; color: CanvasText; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; }
@@ -33,7 +33,7 @@ export async function directoryPage(path: string, folder: string): Promise<strin
   });
   const up = base === "/" ? "" : `<tr><td><a href="${href(base.replace(/[^/]+\/$/, ""))}">../</a></td><td></td><td></td></tr>`;
   const title = `Boot files: ${escapeHtml(base)}`;
-  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${STYLE}</style>`;
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>${title}</title><style>${STYLE}</style>`;
   const table = `<table><thead><tr><th>Name</th><th>Bytes</th><th>Changed (UTC)</th></tr></thead><tbody>${up}${rows.join("")}</tbody></table>`;
   return `<!doctype html><html lang="en"><head>${head}</head><body><h1>${title}</h1>${items.length === 0 ? "<p>It is empty.</p>" : ""}${table}</body></html>\n`;
 }
