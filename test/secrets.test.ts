@@ -39,6 +39,10 @@ test("the machine has its secrets while it installs, known by its address or by 
   assert.equal(await answers(machine, SLAAC_ADDRESS), `disk /dev/vda\npassword ${SECRET}\n`);
   // A privacy address tells nothing; the neighbour table of the appliance's host has its MAC.
   assert.equal(await answers(machine, "2001:db8:0:1::aaaa"), `disk /dev/vda\npassword ${SECRET}\n`);
+  const privacy = Array.from({ length: 40 }, (_, i) => `2001:db8:0:1::aa00:${i}`);
+  machine.namespace.ip(privacy.map((address) => `addr add ${address}/64 dev eth0 nodad`).join("\n"));
+  const all = await Promise.all(privacy.map((address) => answers(machine, address)));
+  assert.deepEqual(new Set(all), new Set([`disk /dev/vda\npassword ${SECRET}\n`]), "many at once, too");
   assert.doesNotMatch(await answers(stranger, "2001:db8:0:1::bbbb", claims), /geheim/);
   const others = await get(stranger, `/preseed/done.cfg${claims}`, "2001:db8:0:1::bbbb");
 

@@ -82,7 +82,12 @@ for (const recipe of readdirSync(folder))
       const text = await render(path);
       if (path.endsWith(".ign")) assert.equal(JSON.parse(text).ignition.version, "3.4.0");
       if (/-data$|\.yaml$/.test(path)) assert.ok(parse(text));
-      if (/talos/.test(recipe)) assert.equal(typeof parse(text).machine.token, "string");
+      if (/talos/.test(recipe)) {
+        const { machine, cluster } = parse(text);
+        assert.deepEqual([machine.type, machine.token], [vars.talos.type, vars.talos.token]);
+        assert.deepEqual([machine.network.hostname, machine.install.disk], ["node-01", vars.disk]);
+        assert.equal(cluster.controlPlane.endpoint, vars.talos.endpoint);
+      }
       whole += text;
     }
     assert.equal(whole.includes("/done/"), profile.kind === "kernel" && profile.once, "who installs once reports it");
