@@ -215,7 +215,7 @@ test("a radvd on this host beside us is told, to be stopped; where we only liste
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
   const file = join(vlan.dir, "radvd.conf");
-  writeFileSync(file, "interface prov0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 4; MinRtrAdvInterval 3; };\n");
+  writeFileSync(file, "interface prov0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 1800; };\n");
   vlan.server.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
   const heard = await appliance.waitFor(says("ra.heard"), 10);
   assert.match(heard.msg, /another program on this host, radvd for one, with our address.*Stop it/);
