@@ -1,5 +1,6 @@
 /** One process: starts the services in order, watches them, reloads and stops them. */
 import { type Rule, rulesInForce } from "@netboot6/boot";
+import { formatPrefix } from "@netboot6/codec";
 import { type Appliance, type Network, readHost, resolveNetworks } from "@netboot6/config";
 import { type ConsoleSettings, Readings, startConsole } from "@netboot6/console";
 import { type ServerState, startDhcpv6 } from "@netboot6/dhcpv6";
@@ -165,9 +166,22 @@ export class RunningAppliance {
     );
   }
 
-  /** The networks as the host has them; one that is missing for now stays as it was, so that it holds up none of the others. */
+  /**
+   * The networks as the host has them. One that is missing for now stays where it was, with what the file says of it, so that it
+   * holds up none of the others; where the file puts it elsewhere it is not known.
+   */
   #withKnown(appliance: Appliance, networks: readonly Network[]): Network[] {
-    return appliance.networks.flatMap(({ name }) => [...networks, ...this.#networks].find((network) => network.name === name) ?? []);
+    return appliance.networks.flatMap((config) => {
+      const there = networks.find(({ name }) => name === config.name);
+      const before = this.#networks.find(({ name }) => name === config.name);
+      if (there || !before) return there ?? [];
+      const prefix = config.prefix ?? before.prefix;
+      const moved =
+        config.interface !== (before.link?.name ?? null) ||
+        formatPrefix(prefix) !== formatPrefix(before.prefix) ||
+        (config.address ?? before.address) !== before.address;
+      return moved ? [] : { ...config, prefix, address: before.address, link: before.link };
+    });
   }
 
   #change(change: () => Promise<void>): Promise<void> {
