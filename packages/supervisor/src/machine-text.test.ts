@@ -77,6 +77,30 @@ test("an earlier boot is shown as the newest is", () => {
   assert.doesNotMatch(text, /rescue\/linux|earlier boot/);
 });
 
+test("stages come in their order, what goes on beside them where it began", () => {
+  const stage = { endedAt: null, detail: "", sent: 0, size: 0, attempts: 1, failed: null };
+  const boot = {
+    startedAt: 1000,
+    // By a worker's clock the kernel was begun a little before the script was told of.
+    stages: [
+      { ...stage, name: "script", startedAt: 2001 },
+      { ...stage, name: "kernel", startedAt: 2000 },
+    ],
+    beside: [
+      { ...stage, name: "router", startedAt: 1000 },
+      { ...stage, name: "names", startedAt: 3000 },
+    ],
+    entries: [],
+  } as unknown as TimelineView["boots"][number];
+  const text = stripVTControlCharacters(
+    machineText(MACHINE, { machine: "node-01", boots: [boot], verdict: null }, { boot: 1, now: 4000, width: 80 }),
+  );
+  assert.deepEqual(
+    [...text.matchAll(/^(\w+) +\+/gm)].map(([, name]) => name),
+    ["router", "script", "kernel", "names"],
+  );
+});
+
 test("it fits a terminal of 80 columns; no reason is cut", () => {
   const tables = textAt(1, 80).split("\n\n").slice(1);
   for (const line of tables.flatMap((table) => table.split("\n"))) assert.ok(line.length <= 80, line);

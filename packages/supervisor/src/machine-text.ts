@@ -21,7 +21,9 @@ export function machineText(machine: MachineView, { boots }: TimelineView, look:
     identityText(machine, look.now),
     ...(boot ? [bootText(boot, look, boots.length), decisionsText(boot, look)] : []),
     look.boot === 1 && boots.length > 1 ? earlierText(boots.slice(0, -1), look) : "",
-    machine.verdict ? `${red("stands still:")} ${machine.verdict.text}\n${machine.verdict.mend} (${machine.verdict.rule})` : "",
+    look.boot === 1 && machine.verdict
+      ? `${red("stands still:")} ${machine.verdict.text}\n${machine.verdict.mend} (${machine.verdict.rule})`
+      : "",
   ]
     .filter((part) => part !== "")
     .join("\n\n");
@@ -43,9 +45,8 @@ function identityText(machine: MachineView, now: number): string {
 
 function bootText(boot: Boot, { boot: number, now, width }: Look, all: number): string {
   const which = all === 1 ? "its boot" : number === 1 ? `the newest of ${all} boots` : `boot ${number} of ${all}, the newest is 1`;
-  const steps = [...boot.stages, ...boot.beside].toSorted((a, b) => a.startedAt - b.startedAt);
   // An earlier boot's last stage goes on no more.
-  const rows = steps.map((step) => [
+  const rows = stepsOf(boot).map((step) => [
     stepWord(step),
     after(boot, step.startedAt),
     tookText(step, number === 1 ? now : null),
@@ -54,6 +55,16 @@ function bootText(boot: Boot, { boot: number, now, width }: Look, all: number): 
     step.detail,
   ]);
   return `${which}, begun ${ago(boot.startedAt, now)}:\n${formatTable(["STAGE", "BEGAN", "TOOK", "TRIES", "SENT", "WHAT"], rows, [5], width)}`;
+}
+
+/** Stages in their order, what goes on beside them where it began. */
+function stepsOf({ stages, beside }: Boot): Step[] {
+  const steps: Step[] = [...stages];
+  for (const each of beside) {
+    const next = steps.findIndex(({ startedAt }) => startedAt > each.startedAt);
+    steps.splice(next < 0 ? steps.length : next, 0, each);
+  }
+  return steps;
 }
 
 const after = (boot: Boot, at: number): string => `+${((at - boot.startedAt) / 1000).toFixed(1)} s`;

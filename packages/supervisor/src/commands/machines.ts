@@ -35,16 +35,21 @@ export function listMachines({ config, json, network, stage, stuck, search }: Li
   });
 }
 
-export function machineTable(machines: readonly MachineView[], width?: number): string {
+/** A terminal that is narrower has no room for addresses beside the reasons of those that stand still. */
+const ROOM_FOR_ADDRESSES = 120;
+
+export function machineTable(machines: readonly MachineView[], width = process.stdout.columns ?? Number.POSITIVE_INFINITY): string {
+  const addresses = width >= ROOM_FOR_ADDRESSES || machines.every(({ verdict }) => verdict === null);
   const rows = machines.map((machine) => [
     machine.id,
     stageWord(machine),
     machine.boots.profile,
-    machine.address ?? "-",
+    ...(addresses ? [machine.address ?? "-"] : []),
     ago(machine.lastSeen),
     machine.verdict === null ? "" : machine.verdict.text,
   ]);
-  return formatTable(["MACHINE", "STAGE", "PROFILE", "ADDRESS", "HEARD", "STANDS STILL"], rows, [0, 5], width);
+  const head = ["MACHINE", "STAGE", "PROFILE", ...(addresses ? ["ADDRESS"] : []), "HEARD", "STANDS STILL"];
+  return formatTable(head, rows, [0, head.length - 1], width);
 }
 
 export const MACHINE_ACTIONS = ["profile", "boot-again", "forget"] as const;

@@ -26,3 +26,13 @@ test("the screen has those that stand still first, then those under way; never m
   );
   assert.equal(lines.at(-1), "and 47 machines more");
 });
+
+test("a narrow screen leaves addresses out rather than why a machine stands still", () => {
+  const machines = [machine("m-525400000001", { stage: "script", address: "2001:db8:0:1:5054:ff:fe00:1", verdict: STUCK })];
+  const narrow = picture(machines, null, 10, 80).map(stripVTControlCharacters).join("\n");
+  assert.match(narrow, /kernel debian\/linux was not/);
+  assert.doesNotMatch(narrow, /2001:db8/);
+  assert.match(picture(machines, null, 10, 140).map(stripVTControlCharacters).join("\n"), /2001:db8:0:1:5054:ff:fe00:1/);
+  const well = [machine("m-525400000001", { stage: "script", address: "2001:db8:0:1:5054:ff:fe00:1" })];
+  assert.match(picture(well, null, 10, 80).map(stripVTControlCharacters).join("\n"), /2001:db8:0:1:5054:ff:fe00:1/);
+});
