@@ -10,7 +10,7 @@ import { assets, MACHINE, passes, script, startInTime, startResolver, until, ver
 const ZEROS = Buffer.alloc(40_000_000);
 const WHOLE = { "debian12/linux": "kernel", "debian12/initrd.gz": "initrd" };
 const MACHINES = `machines:
-${[1, 2, 3, 4, 5, 6, 7, 8].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }\n`).join("")}`;
+${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }\n`).join("")}`;
 const duid = (n: number): string => `00030001${MACHINE(n).mac.replaceAll(":", "")}`;
 const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
@@ -107,12 +107,18 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
     lookUp(),
     stalls(7, "network", "--limit-rate", "5M", `http://[${vlan.address}]/debian12/large`),
     stalls(8, "machine", `tftp://[${vlan.address}]/ipxe/large.efi`),
+    stalls(9, "machine", "--limit-rate", "5M", `http://[${vlan.address}]/debian12/large`),
   ]);
+  await wait(6); // the kernel is asked after 5 s
   await passes(t, inTime, [
     [
       20,
       {
-        n7: ["download-stalled", /\/debian12\/large stands at \d+\.\d MB of 40\.0 MB for \d+ s\. .*the switch's counters/],
+        n7: [
+          "download-stalled",
+          /\/debian12\/large stands at \d+\.\d MB of 40\.0 MB for \d+ s: nothing comes back from it\. .*the switch's counters/,
+        ],
+        n9: ["download-stalled", /\/debian12\/large stands at \d+\.\d MB of 40\.0 MB for \d+ s: the machine answers, and takes no more\./],
         n8: ["download-stalled", /\/ipxe\/large\.efi stands at \d+\.\d MB of 40\.0 MB for \d+ s/],
       },
     ],

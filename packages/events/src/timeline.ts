@@ -196,7 +196,8 @@ export class Timelines {
     const machine = "machine" in event ? event.machine : undefined;
     if (machine === undefined || machine === "" || event.type === "machine.stuck" || event.type === "machine.goesOn") return;
     const boot = this.#bootFor(machine, event);
-    boot.heardAt = event.at;
+    // That a download stands is not heard of the machine.
+    if (event.type !== "http.progress" || event.heldUpBy === undefined) boot.heardAt = event.at;
     if (isEntry(event)) this.#add(boot, event);
     advance(boot, event, this.#world);
     if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), { machine, boot });

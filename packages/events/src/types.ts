@@ -16,6 +16,12 @@ export interface Asker {
   readonly machine?: string;
 }
 
+/**
+ * Why a download stands: this host's disk gives nothing; the machine takes nothing, though it answers; or nothing is heard of it, and
+ * what it was sent last is not acknowledged.
+ */
+export type HeldUpBy = "disk" | "machine" | "network";
+
 export type EventBody =
   | { readonly type: "appliance.ready"; readonly services: readonly ServiceName[]; readonly seconds: number }
   | { readonly type: "appliance.waiting"; readonly why: string }
@@ -107,8 +113,7 @@ export type EventBody =
       readonly path: string;
       readonly size: number;
       readonly userAgent: string;
-      /** It stands: this host's disk gives nothing. */
-      readonly reading?: true;
+      readonly heldUpBy?: HeldUpBy;
     } & Asker)
   | ({
       readonly type: "http.progress";
@@ -116,8 +121,7 @@ export type EventBody =
       readonly path: string;
       readonly sent: number;
       readonly size: number;
-      /** It stands: this host's disk gives nothing. */
-      readonly reading?: true;
+      readonly heldUpBy?: HeldUpBy;
     } & Asker)
   | ({
       readonly type: "http.finished";

@@ -3,7 +3,7 @@ import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
 import { isScript, type StageName } from "./stages.ts";
 import type { BootRecord, StageRecord } from "./timeline.ts";
-import type { BootEvent } from "./types.ts";
+import type { BootEvent, HeldUpBy } from "./types.ts";
 import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 
 type Download = Extract<BootEvent, { type: "http.finished" | "tftp.finished" }>;
@@ -32,6 +32,19 @@ const isRefused = (event: Download, { failed }: StageRecord): boolean =>
 
 type UnderWay = Extract<BootEvent, { type: "http.started" | "http.progress" | "tftp.started" | "tftp.progress" }>;
 const isUnderWay = (event: Extract<BootEvent, { size: number }>): event is UnderWay => /\.(started|progress)$/.test(event.type);
+
+const STANDS: Readonly<Record<HeldUpBy | "unknown", readonly [why: string, mend: string]>> = {
+  disk: [
+    ": this host's disk gives no more of it",
+    "Look at the disk that http.root is on (its load, `dmesg`), or at the server that it comes from.",
+  ],
+  machine: [": the machine answers, and takes no more", "Look at its screen: it is out of memory, or stands still."],
+  network: [
+    ": nothing comes back from it",
+    "The network between lost it, or it was switched off: look at its link, the switch's counters and its screen.",
+  ],
+  unknown: ["", "The machine or the network between takes no more: look at its screen, its link and the switch's counters."],
+};
 
 const WHO: Readonly<Partial<Record<StageName, string>>> = { program: "firmware", installer: "the installer", answers: "the installer" };
 
@@ -144,15 +157,8 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     const last = stage?.last;
     if (silent < STALLED_SECONDS || !last || !("size" in last) || !isUnderWay(last)) return null;
     const stands = `${last.path} stands at ${formatBytes("sent" in last ? last.sent : 0)} of ${formatBytes(last.size)} for ${seconds(silent)}`;
-    if ("reading" in last)
-      return {
-        text: `${stands}: this host's disk gives no more of it.`,
-        mend: "Look at the disk that http.root is on (its load, `dmesg`), or at the server that it comes from.",
-      };
-    return {
-      text: `${stands}.`,
-      mend: "The machine or the network between takes no more: look at its screen, its link and the switch's counters.",
-    };
+    const [why, mend] = STANDS["heldUpBy" in last && last.heldUpBy ? last.heldUpBy : "unknown"];
+    return { text: `${stands}${why}.`, mend };
   },
   "download-broken-off": (is) => {
     const event = downloadOf(is);

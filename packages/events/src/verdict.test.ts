@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventBus } from "./bus.ts";
 import { Timelines } from "./timeline.ts";
-import type { EventBody } from "./types.ts";
+import type { EventBody, HeldUpBy } from "./types.ts";
 import { VERDICTS, type Verdict } from "./verdict.ts";
 
 const machine = "node-01";
@@ -405,15 +405,22 @@ test("a machine that its script stops, as it boots again and again, is told so",
   assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
 });
 
-test("a download that this host's disk holds up is not blamed on the machine", () => {
+test("a download that stands: by this host's disk, by the machine, by the network", () => {
   const started = { type: "http.started", id: 2, path: "/debian-12/initrd.gz", size: 40e6, userAgent: "iPXE/1", ...who } as const;
-  const said = verdict([...KERNEL, { ...started, reading: true }], 20);
+  const said = verdict([...KERNEL, { ...started, heldUpBy: "disk" }], 20);
   assert.match(
     `${said?.text} ${said?.mend}`,
     /stands at 0 B of 40\.0 MB for 20 s: this host's disk gives no more of it\. Look at the disk/,
   );
   const goesOn: EventBody = { type: "http.progress", id: 2, path: started.path, sent: 12e6, size: 40e6, ...who };
-  assert.match(verdict([...KERNEL, { ...started, reading: true }, goesOn], 20)?.mend ?? "", /^The machine or the network/);
+  assert.match(verdict([...KERNEL, { ...started, heldUpBy: "disk" }, goesOn], 20)?.mend ?? "", /^The machine or the network/);
+  const stands = (heldUpBy: HeldUpBy): string => {
+    const is = verdict([...KERNEL, started, goesOn, { ...goesOn, heldUpBy }], 20);
+    return `${is?.text} ${is?.mend}`;
+  };
+  const since = "/debian-12/initrd.gz stands at 12.0 MB of 40.0 MB for 21 s";
+  assert.ok(stands("machine").startsWith(`${since}: the machine answers, and takes no more. Look at its screen`), stands("machine"));
+  assert.ok(stands("network").startsWith(`${since}: nothing comes back from it. The network between lost it`), stands("network"));
 });
 
 test("a boot that a version without files in its stages stored goes on", () => {

@@ -13,10 +13,11 @@ import {
 } from "@netboot6/boot";
 import { type Address, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
-import type { EventBody, Link } from "@netboot6/events";
+import type { EventBody, HeldUpBy, Link } from "@netboot6/events";
 import { inMemory, type Progress, sendBody } from "./body.ts";
 import { contentType } from "./content.ts";
 import { answerFile } from "./file-answer.ts";
+import { heldUpBy } from "./held-up.ts";
 import { directoryPage } from "./listing.ts";
 import { clientAddress, decodePath } from "./request.ts";
 import type { Turns } from "./turns.ts";
@@ -40,6 +41,8 @@ const PROGRESS_MS = 1000;
 /** Who waits for its turn gets so little that it is told less often. */
 const PROGRESS_SHARE = 1 / 100;
 const QUIET_PROGRESS_MS = 5 * PROGRESS_MS;
+/** After so long, and again, the kernel is asked why nothing moves. */
+const STANDS_MS = 5 * PROGRESS_MS;
 const DONE = "/done/";
 const TEXT = "text/plain; charset=utf-8";
 
@@ -230,27 +233,40 @@ class Exchange implements Progress {
     this.text(503, "Not ready to answer this; ask again.\n", { headers: { "Retry-After": "2" } });
   }
 
-  /** Tells that it goes on, as long as it does; and where it stands because this host's disk gives nothing, that, once. */
+  /** Tells that it goes on, as long as it does; and where it stands, what holds it up, once. */
   beginProgress(): void {
     if (this.#progress || this.head || this.response.closed) return;
     this.#underWay.add(this);
     const { client, size, shown: path } = this;
     const id = this.#id;
-    const why = (): { reading?: true } => (this.reading ? { reading: true } : {});
-    this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client, ...why() });
+    const why = (by: HeldUpBy | null): { heldUpBy?: HeldUpBy } => (by === null ? {} : { heldUpBy: by });
+    let heldUp: HeldUpBy | null = this.reading ? "disk" : null;
+    this.#link.emit({ type: "http.started", id, path, size, userAgent: this.#userAgent, client, ...why(heldUp) });
+    let seen = 0;
+    let stood = 0;
     let told = 0;
     let quiet = 0;
-    let toldReading = this.reading;
-    this.#progress = setInterval(() => {
-      quiet += PROGRESS_MS;
-      const stands = this.sent === told;
-      const little = stands || (this.sent - told < size * PROGRESS_SHARE && quiet < QUIET_PROGRESS_MS);
-      if (little && !(stands && this.reading && !toldReading)) return;
-      toldReading = stands;
-      this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client, ...(stands ? why() : {}) });
+    const tell = (): void => {
+      this.#link.emit({ type: "http.progress", id, path, sent: this.sent, size, client, ...why(heldUp) });
       told = this.sent;
       quiet = 0;
-    }, PROGRESS_MS);
+    };
+    const look = async (): Promise<void> => {
+      quiet += PROGRESS_MS;
+      if (this.sent !== seen) {
+        seen = this.sent;
+        stood = 0;
+        heldUp = null;
+        if (seen - told >= size * PROGRESS_SHARE || quiet >= QUIET_PROGRESS_MS) tell();
+        return;
+      }
+      stood += PROGRESS_MS;
+      const by = this.reading ? "disk" : stood % STANDS_MS === 0 ? await heldUpBy(this.request.socket) : null;
+      if (this.#ended || this.sent !== seen || by === null || by === heldUp) return;
+      heldUp = by === "nobody" ? null : by;
+      tell();
+    };
+    this.#progress = setInterval(() => void look(), PROGRESS_MS);
   }
 
   breakOff(why: string): void {
