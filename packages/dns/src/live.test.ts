@@ -15,7 +15,7 @@ import { freePort, mutate, query, randomness } from "./test-world.ts";
 const PACKETS = 100_000;
 /** Before memory is measured: what is made once, and caches that fill up. */
 const WARMING = 20_000;
-const BATCH = 250;
+const BATCH = 100;
 /** Messages of one connection. The first that is no query ends it. */
 const PIPELINED = 8;
 const CONNECTIONS = 20;
@@ -134,7 +134,7 @@ async function byTcp(port: number, count: number, random: (below: number) => num
     while (left > 0) {
       const frames = Array.from({ length: PIPELINED }, () => {
         const bytes = Buffer.from(frame(mutate(SAMPLES[random(SAMPLES.length)] as Buffer, random)));
-        if (random(64) === 0) bytes[random(2)] = random(256);
+        if (random(128) === 0) bytes[random(2)] = random(256);
         return bytes;
       });
       left -= PIPELINED;
