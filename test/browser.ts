@@ -14,10 +14,10 @@ export async function startBrowser(t: TestContext, vlan: ProvisioningVlan): Prom
   return browser;
 }
 
-/** Chromium in the server's namespace. */
-export function launchBrowser(vlan: ProvisioningVlan): Promise<Browser> {
+/** Chromium in the server's namespace; `before`: put before its command. */
+export function launchBrowser(vlan: ProvisioningVlan, before: readonly string[] = []): Promise<Browser> {
   const program = join(vlan.dir, "chromium");
-  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${vlan.server.name} setpriv --pdeathsig KILL chromium "$@"\n`);
+  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${vlan.server.name} ${before.join(" ")} setpriv --pdeathsig KILL chromium "$@"\n`);
   chmodSync(program, 0o755);
   return chromium.launch({ executablePath: program, args: ["--disable-gpu"], timeout: 60_000 });
 }
