@@ -51,7 +51,7 @@ export class Explain extends Component {
         <p class="buttons"><button class="primary" type="submit" disabled=${busy}>Explain</button></p>
       </form>
       ${error && html`<p class="error" role="alert">${error}</p>`}
-      ${found && html`<div role="status">${found.explanations.map((each) => html`<${Answer} ...${each} />`)}<${Script} served=${found.served} /></div>`}
+      ${found && html`<div role="status">${found.explanations.map((each) => html`<${Answer} ...${each} />`)}<${Advertisement} ra=${found.advertisement} network=${found.network} /><${Script} served=${found.served} /></div>`}
     `;
   }
 }
@@ -76,6 +76,33 @@ const Answer = ({ message, machine, answer, why, options, rules }) => html`<sect
     <//>`
   }
 </section>`;
+
+function Advertisement({ ra, network }) {
+  if (!ra)
+    return html`<section>
+      <h2>It hears no router advertisement from us</h2>
+      <p class="note">Network ${network} is relayed, or its <code>advertise</code> is off or <code>observe</code>: another router must send them.</p>
+    </section>`;
+  const rows = [
+    ["flags", `M=${ra.managed ? 1 : 0} O=${ra.other ? 1 : 0}`],
+    ["router lifetime", `${ra.routerLifetime} s`],
+    ...ra.prefixes.map(({ prefix, length, onLink, autonomous }) => [
+      "prefix",
+      `${prefix}/${length} L=${onLink ? 1 : 0} A=${autonomous ? 1 : 0}`,
+    ]),
+    ...ra.rdnss.map(({ addresses }) => ["RDNSS", addresses.join(", ")]),
+    ...ra.dnssl.map(({ domains }) => ["DNSSL", domains.join(", ")]),
+    ...ra.routes.map(({ prefix, length, lifetime }) => ["route", `${prefix}/${length}, ${lifetime} s`]),
+    ...ra.pref64.map(({ prefix }) => ["PREF64", `${prefix.address}/${prefix.length}`]),
+    ...(ra.mtu === null ? [] : [["MTU", ra.mtu]]),
+  ];
+  return html`<section>
+    <h2>The router advertisement that it hears from us <span class="prefix">${network}</span></h2>
+    <${Table} label="Router advertisement" heads=${["Option", "Value"]}>
+      ${rows.map(([name, value]) => html`<tr><td>${name}</td><td class="mono long">${value}</td></tr>`)}
+    <//>
+  </section>`;
+}
 
 const Script = ({ served }) =>
   served &&

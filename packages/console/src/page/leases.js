@@ -50,7 +50,7 @@ export class Leases extends Component {
           ${found.slice(0, MOST).map(
             (lease) => html`<tr key=${lease.address}>
               <td class="mono">${lease.address}</td><td><a href=${linkTo(lease.machine)}>${lease.machine}</a></td><td>${lease.hostname}</td>
-              <td>${lease.network}</td><td>${lease.state}</td><td>${clock(lease.validUntil * 1000)}</td><td>${clock(lease.since * 1000)}</td>
+              <td>${lease.network}</td><td>${lease.state}</td><td>${lease.state === "released" ? "" : clock(lease.validUntil * 1000)}</td><td>${clock(lease.since * 1000)}</td>
               <td>${lease.state === "bound" && html`<button class="small" disabled=${!mayChange()} aria-label="Release ${lease.address}" onClick=${() => this.setState({ action: releaseOf(lease) })}>Release…</button>`}</td>
             </tr>`,
           )}

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { Component, html } from "./htm-preact.js";
-import { Badge, Confirm, HowToAllow, mayChange } from "./parts.js";
+import { Badge, Confirm, HowToAllow, mayChange, Words } from "./parts.js";
 import { listen, state } from "./store.js";
 import { clock, duration } from "./words.js";
 
@@ -60,7 +60,7 @@ export class MachinePage extends Component {
       <h1><${Badge} stage=${machine.stage} />${id}</h1>
       <p class="sub">${[machine.stage ?? "not seen booting", machine.network && `network ${machine.network}`, `boots ${machine.boots.profile} (${machine.boots.why})`, machine.lastSeen && `heard ${clock(machine.lastSeen)}`].filter(Boolean).join(" · ")}</p>
       ${error && html`<p class="error" role="alert">${error}</p>`}
-      ${verdict && html`<div class="verdict" role="status"><p><b>Stands still: ${verdict.text}</b></p><p>${verdict.mend}</p><p class="rule">${verdict.rule}</p></div>`}
+      ${verdict && html`<div class="verdict" role="status"><p><b>Stands still: ${verdict.text}</b></p><p><${Words} text=${verdict.mend} /></p><p class="rule">${verdict.rule}</p></div>`}
       <div class="columns">
         <div class="main">
           ${boot ? html`<${Boots} boots=${boots} boot=${boot} onChoose=${(at) => this.setState({ chosen: at })} />` : timeline && html`<p class="empty">It was not seen booting yet. Power it on, or boot it again.</p>`}
@@ -158,9 +158,10 @@ function Actions({ machine: { id, profile, configured, boots, boot }, ask }) {
   </section>`;
 }
 
-const Identities = ({ machine: { macs, uuid, duids, ports, firstSeen } }) => html`<section>
+const Identities = ({ machine: { address, macs, uuid, duids, ports, firstSeen } }) => html`<section>
   <h2>Identities</h2>
   <dl>
+    <dt>Address</dt><dd>${address ?? "none heard"}</dd>
     <dt>MAC</dt>${macs.length > 0 ? macs.map((mac) => html`<dd>${mac}</dd>`) : html`<dd>not known</dd>`}
     <dt>UUID</dt><dd>${uuid ?? "not known"}</dd>
     <dt>DUIDs</dt>${duids.length > 0 ? duids.map((duid) => html`<dd>${duid}</dd>`) : html`<dd>none heard</dd>`}

@@ -11,6 +11,9 @@ export const Badge = ({ stage }) => {
 
 export const linkTo = (id) => `#/machines/${encodeURIComponent(id)}`;
 
+/** A sentence in which keys and commands stand in backticks. */
+export const Words = ({ text }) => text.split("`").map((part, i) => (i % 2 === 1 ? html`<code>${part}</code>` : part));
+
 export const Empty = ({ children }) => html`<p class="empty">${children}</p>`;
 
 /** Looks something up while a section is shown, and again `every` so many milliseconds. */

@@ -1,6 +1,6 @@
 /** All machines at a glance. */
 import { Component, html } from "./htm-preact.js";
-import { Badge, Empty, linkTo } from "./parts.js";
+import { Badge, Empty, linkTo, Words } from "./parts.js";
 import { state } from "./store.js";
 import { look } from "./words.js";
 
@@ -53,7 +53,7 @@ const Still = ({ machines }) => html`<section aria-labelledby="still">
     ${machines.slice(0, MOST_VERDICTS).map(
       ({ id, stage, verdict }) => html`<li key=${id}>
         <a class="who" href=${linkTo(id)}><${Badge} stage=${stage} />${id}</a>
-        <p>${verdict.text} <span class="mend">${verdict.mend}</span></p>
+        <p>${verdict.text} <span class="mend"><${Words} text=${verdict.mend} /></span></p>
       </li>`,
     )}
   </ul>
