@@ -239,6 +239,28 @@ ${machines}`,
     assert.equal((await vlan.server.exec(write)).stdout, "401", "the same without the token");
   });
 
+  await t.test("the command follows the events of one machine, of some types or as loud as asked, as the log has them", async () => {
+    /** What it wrote within a moment. */
+    const follow = async (...args: string[]): Promise<string[]> => {
+      const { stdout } = await vlan.server.exec(["timeout", "-s", "INT", "2", NETBOOT6, ...args, "--config", appliance.file]);
+      return stdout.split("\n").filter((line) => line !== "");
+    };
+    const own = appliance.lines.filter(({ machine, event }) => machine === "node-05" && event === "dhcpv6.answered");
+    const [events, words] = await Promise.all([
+      follow("events", "--json", "--last", "5000", "--machine", "node-05", "--type", "dhcpv6"),
+      follow("events", "--last", "5000", "--machine", STUCK, "--level", "warn"),
+    ]);
+    const told = (events ?? []).map((line) => JSON.parse(line) as { type: string; at: number; message: string });
+    assert.deepEqual(
+      told.map(({ at: time, message }) => [time, message]),
+      own.map((line) => [at(line), line.message]),
+    );
+    assert.ok((words ?? []).length > 1);
+    for (const line of words ?? []) assert.match(line, /^\d\d:\d\d:\d\d node-21: (HTTP GET \/rescue\/vmlinuz: 404|stands still: )/);
+    const refused = await command(vlan, appliance, "events", "--last", "many");
+    assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+  });
+
   await t.test("events resume where a reader left off", async () => {
     const follow = async (...headers: string[]): Promise<string> =>
       (await vlan.server.exec(["curl", "-sN", "--max-time", "1", ...headers, "http://[::1]:8067/api/v1/events?last=3"])).stdout;

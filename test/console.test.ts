@@ -112,6 +112,13 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
       await still.first().waitFor();
       assert.match(await text(page, ".verdicts li"), /node-07[\s\S]*\/debian-13\/linux[\s\S]*no such file under boot-assets/);
       assert.equal(await still.count(), 1);
+      await counts(page, ".tile.done", (n) => n === MACHINES.length - 1);
+      const machines = await appliance.get<{ verdict: unknown }[]>("/machines");
+      assert.equal(await page.locator(".tile").count(), machines.length);
+      assert.equal(machines.filter(({ verdict }) => verdict !== null).length, 1);
+      const metrics = (await vlan.server.exec(["curl", "-sS", `${CONSOLE}/metrics`])).stdout;
+      assert.match(metrics, /^netboot6_machines_stuck\{rule="kernel-missing"\} 1$/m);
+      assert.match(metrics, new RegExp(`^netboot6_machines\\{stage="done"\\} ${MACHINES.length - 1}$`, "m"));
       assert.match((await tile(FAULTY.name).getAttribute("aria-label")) ?? "", /stands still/);
     },
   );

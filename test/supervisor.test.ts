@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
-import { bootAssets, INSTALLER, MAC, makeVlan, startAppliance, UUID } from "./setup.ts";
+import { bootAssets, INSTALLER, MAC, makeVlan, SLAAC_ADDRESS, startAppliance, UUID } from "./setup.ts";
 
 const TWO_LINES = "networks:\n  - interface: prov0\n";
 
@@ -259,7 +259,6 @@ ${INSTALLER}`;
     after.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
     before.map(({ id, firstSeen, duids }) => ({ id, firstSeen, duids })),
   );
-  // Not released, but heard at last at the address that it has of its lease.
   assert.deepEqual(
     after.map(({ network, address, lastSeen }) => ({ network, address, lastSeen })),
     before.map(({ network, address, lastSeen }) => ({ network, address, lastSeen })),
@@ -289,10 +288,13 @@ profiles: { rescue: { kernel: rescue/vmlinuz } }
   await new Promise((resolve) => setTimeout(resolve, 500));
   const before = await first.get<{ verdict: { rule: string } }>(`/machines/${machine}/timeline`);
   assert.equal(before.verdict.rule, "kernel-missing");
+  const known = await first.get<{ address: string; addresses: string[]; network: string; lastSeen: number }>(`/machines/${machine}`);
+  assert.deepEqual([known.address, known.addresses, known.network], [SLAAC_ADDRESS, [], "prov0"], "its firmware released its lease");
   assert.equal(await first.stop(), 0);
 
   const second = await startAppliance(t, vlan, { configuration });
   assert.deepEqual(await second.get(`/machines/${machine}/timeline`), before);
+  assert.deepEqual(await second.get(`/machines/${machine}`), known);
   await second.waitFor((line) => stuck(line) && line.machine === machine, 10);
 });
 
