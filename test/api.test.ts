@@ -247,7 +247,7 @@ ${machines}`,
     };
     const own = appliance.lines.filter(({ machine, event }) => machine === "node-05" && event === "dhcpv6.answered");
     const [events, words] = await Promise.all([
-      follow("events", "--json", "--last", "5000", "--machine", "node-05", "--type", "dhcpv6"),
+      follow("events", "--json", "--last", "5000", "--machine", mac(4), "--type", "dhcpv6"),
       follow("events", "--last", "5000", "--machine", STUCK, "--level", "warn"),
     ]);
     const told = (events ?? []).map((line) => JSON.parse(line) as { type: string; at: number; message: string });

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { Followers } from "./followers.ts";
 import { problem } from "./problem.ts";
 import { described } from "./routes.ts";
+import { machineCalled } from "./routes-machines.ts";
 import type { Context } from "./sources.ts";
 
 const KEEP_ALIVE_MS = 15_000;
@@ -12,7 +13,7 @@ const MAX_FOLLOWERS = 64;
 
 const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
 const filter = z.strictObject({
-  machine: z.string().max(256).optional().describe("Of this machine alone"),
+  machine: z.string().max(256).optional().describe("Of this machine alone: its name, MAC or UUID"),
   type: z
     .union([z.string().max(64), z.array(z.string().max(64)).max(32)])
     .optional()
@@ -26,7 +27,7 @@ const filter = z.strictObject({
 });
 type Filter = z.infer<typeof filter>;
 
-export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): void {
+export function eventRoutes(app: FastifyInstance, { bus, readings, registry }: Context): void {
   // Numbers begin anew with the process: those of another one mean nothing here.
   const run = readings.startedAt.toString(36);
   const followers = new Followers(bus, run);
@@ -43,7 +44,9 @@ export function eventRoutes(app: FastifyInstance, { bus, readings }: Context): v
     }),
     (request, reply) => {
       if (followers.size >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers.size} already follow the stream`);
-      const { query } = request;
+      const { machine } = request.query;
+      const query =
+        machine === undefined ? request.query : { ...request.query, machine: machineCalled(machine, registry.machines)?.id ?? machine };
       reply.hijack();
       const { raw } = reply;
       for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);

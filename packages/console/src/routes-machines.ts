@@ -1,6 +1,6 @@
 import { parseMac } from "@netboot6/codec";
 import { isLive } from "@netboot6/leases";
-import { type Machine, NOBODY } from "@netboot6/machines";
+import { type Machine, type Machines, NOBODY } from "@netboot6/machines";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import { problem } from "./problem.ts";
@@ -33,10 +33,7 @@ export function machineRoutes(app: FastifyInstance, context: Context): void {
   const { registry, timelines, bus } = context;
   const { machines } = registry;
   const show = (machine: Machine): MachineView => viewOf(machine, context);
-  const find = (id: string): Machine | undefined => {
-    const mac = parseMac(id);
-    return machines.byId(id) ?? (mac === null ? machines.byUuid(id.toLowerCase()) : machines.byMac(mac));
-  };
+  const find = (id: string): Machine | undefined => machineCalled(id, machines);
   let looked: Look = { views: [], text: null, freshUntil: 0 };
   /** However many look, and at however many machines, it takes a tenth of the thread's time at most. */
   const all = (): Look => {
@@ -122,6 +119,12 @@ export function machineRoutes(app: FastifyInstance, context: Context): void {
       return reply.code(204).send();
     },
   );
+}
+
+/** By its name, MAC or UUID. */
+export function machineCalled(id: string, machines: Machines): Machine | undefined {
+  const mac = parseMac(id);
+  return machines.byId(id) ?? (mac === null ? machines.byUuid(id.toLowerCase()) : machines.byMac(mac));
 }
 
 const strangers = (context: Context): MachineView[] =>

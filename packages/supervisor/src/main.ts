@@ -105,7 +105,7 @@ program
   .command("events")
   .description("what happens, as it happens; until Ctrl-C")
   .option(...config)
-  .option("--machine <name>", "of this machine alone")
+  .option("--machine <name>", "of this machine alone: its name, MAC or UUID")
   .option("--type <type...>", "of these types alone, e.g. machine.stuck; dhcpv6 is all that begin with it")
   .addOption(new Option("--level <level>", "as loud as this in the log, or louder").choices(["debug", "info", "warn", "error"]))
   .option("--last <n>", "so many of those that were, first")
