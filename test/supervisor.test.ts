@@ -246,6 +246,7 @@ ${INSTALLER}`;
   const first = await startAppliance(t, vlan, { configuration });
   const installing = rack();
   assert.equal(await installing.exit, 0, installing.failures.join());
+  await new Promise((resolve) => setTimeout(resolve, 1000)); // what the services still tell of it
   const before = await first.get<Known[]>("/machines");
   assert.equal(before[0]?.boot.stage, "installed");
   const id = before[0]?.id as string;
