@@ -21,6 +21,7 @@ writeFileSync(join(root, "preseed", "bad.cfg"), "x\n{{ nothing }}\n");
 writeFileSync(join(root, "own.ipxe"), "#!ipxe\necho {{ machine.name }}\n");
 symlinkSync(join(dir, "secret"), join(root, "out"));
 symlinkSync(join(root, "ipxe", "ipxe.efi"), join(root, "in.efi"));
+symlinkSync("preseed", join(root, "answers"));
 
 const state: BootState = {
   values: {
@@ -43,7 +44,7 @@ const state: BootState = {
   why: "",
 };
 let answer: BootState = state;
-const files = new BootFiles({ root, templates: ["*.ipxe", "grub/*.cfg", "preseed/*.cfg"] }, async () => answer);
+const files = new BootFiles({ root, templates: ["**/*.ipxe", "grub/*.cfg", "preseed/*.cfg"] }, async () => answer);
 const find = async (path: string): Promise<Found> => files.find(path, "2001:db8::5");
 const text = async (path: string): Promise<string> => {
   const found = await find(path);
@@ -59,6 +60,7 @@ test("files as they are, rendered files, and double slashes taken as one", async
   assert.equal((await find("/in.efi")).kind, "file", "a symlink that stays inside");
   assert.equal((await find("/ipxe")).kind, "directory");
   assert.equal(await text("/preseed/a.cfg"), "host node-01\n");
+  assert.equal(await text("/answers/a.cfg"), "host node-01\n", "by a symlink, too");
 });
 
 test("nothing outside of the root, no dot files, no NUL: missing", async () => {
@@ -109,9 +111,12 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
   );
 });
 
-test("autoexec.ipxe is made in every folder that is there, and nowhere else", async () => {
+test("autoexec.ipxe is made in every folder that is there, and nowhere else; one's own takes its place, rendered", async () => {
   assert.match(await text("/ipxe/autoexec.ipxe"), /^#!ipxe\nifconf/);
   assert.equal((await find("/nowhere/autoexec.ipxe")).kind, "missing");
+  writeFileSync(join(root, "ipxe", "autoexec.ipxe"), "#!ipxe\nchain {{ http }}/mine.ipxe\n");
+  await looksAgain();
+  assert.equal(await text("/ipxe/autoexec.ipxe"), "#!ipxe\nchain http://[::1]/mine.ipxe\n", "one's own is rendered");
 });
 
 test("grub.cfg is made where signed GRUBs look, and beside a GRUB; a profile's own takes its place where GRUB is its boot program", async (t) => {

@@ -3,7 +3,7 @@
  * script made for it. Nothing outside of the root, no dot files, no symlinks out: those are missing, like what is not there.
  */
 import { readFile, realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, matchesGlob, sep } from "node:path";
+import { basename, dirname, join, matchesGlob, relative, sep } from "node:path";
 import { type Address, type Mac, parseMac } from "@netboot6/codec";
 import type { Link } from "@netboot6/events";
 import { type FileOnDisk, onDisk } from "./file-cache.ts";
@@ -154,8 +154,10 @@ export class BootFiles {
     const file = await this.#inside(name);
     const info = file === null ? null : await stat(file).catch(() => null);
     if (file !== null && info?.isDirectory()) return { kind: "directory", name, file };
-    if (file !== null && info?.isFile()) return { kind: "file", name, template: this.#isTemplate(name), ...onDisk(file, info) };
-    return null;
+    if (file === null || !info?.isFile()) return null;
+    // A symlink is no way round: a template is one by each of its names.
+    const real = relative(await realpath(this.#settings.root), file);
+    return { kind: "file", name, template: this.#isTemplate(name) || this.#isTemplate(real), ...onDisk(file, info) };
   }
 
   /** The real path, where it exists and lies under the root. */

@@ -33,7 +33,7 @@ test("the reference file gives the expected picture, without a warning", async (
     root: join(fixtures, "boot-assets"),
     listen: "networks" as const,
     allow: "networks" as const,
-    templates: ["*.ipxe", "grub/*.cfg", "preseed/*.cfg", "autoinstall/*", "kickstart/*.ks", "ignition/*.ign", "talos/*.yaml"],
+    templates: ["**/*.ipxe", "grub/*.cfg", "preseed/*.cfg", "autoinstall/*", "kickstart/*.ks", "ignition/*.ign", "talos/*.yaml"],
   };
   const expected: Appliance = {
     file: join(fixtures, "reference.yaml"),

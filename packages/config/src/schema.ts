@@ -160,7 +160,7 @@ const http = v.map("the settings of http", "{ port: 80 }", {
   listing: v.flag.prefault(false).describe("Directory pages"),
   templates: v
     .list("a list of file patterns", '["*.ipxe"]', v.nonEmpty("a file pattern", '"*.ipxe"'))
-    .prefault(["*.ipxe", "grub/*.cfg", "preseed/*.cfg", "autoinstall/*", "kickstart/*.ks", "ignition/*.ign", "talos/*.yaml"])
+    .prefault(["**/*.ipxe", "grub/*.cfg", "preseed/*.cfg", "autoinstall/*", "kickstart/*.ks", "ignition/*.ign", "talos/*.yaml"])
     .describe("Files rendered for the machine that asks, never shown as source; all others are served as they are"),
   cache: v.sizeOrAuto.prefault("auto").describe("Memory for files at most; auto: a quarter of what this host, or its cgroup, has"),
   tls: v
