@@ -119,6 +119,11 @@ const leases = program
   .option(...config)
   .option(...json)
   .addHelpText("after", exitCodes("it failed"))
+  .hook("preSubcommand", (all, one) => {
+    // What stands before the subcommand's name is meant for it.
+    for (const key of ["config", "json"])
+      if (all.getOptionValueSource(key) === "cli") one.setOptionValueWithSource(key, all.getOptionValue(key), "cli");
+  })
   .action(ends(listLeases));
 leases
   .command("release")

@@ -1,6 +1,6 @@
 /** The command as a script runs it, where no appliance runs: `--json`, and the exit codes that docs/cli.md tells. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,53 +24,68 @@ interface Said {
 }
 
 /** Runs it in a folder of its own, in which there is an appliance.yaml. */
-function commandIn(t: TestContext, files: Readonly<Record<string, string>>): (...args: string[]) => Said {
+function commandIn(t: TestContext, files: Readonly<Record<string, string>>): (...args: string[]) => Promise<Said> {
   const cwd = mkdtempSync(join(tmpdir(), "netboot6-command-"));
   t.after(() => rmSync(cwd, { recursive: true }));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
-  return (...args) => {
-    const { status, stdout, stderr } = spawnSync(NETBOOT6, args, { cwd, encoding: "utf8", timeout: 20_000 });
-    return { code: status, out: stdout, err: stderr };
-  };
+  return (...args) =>
+    new Promise((resolve) => {
+      const child = execFile(NETBOOT6, args, { cwd, timeout: 60_000 }, (_, out, err) => resolve({ code: child.exitCode, out, err }));
+    });
 }
 
-test("leases: what was imported, what there is and what was released, as JSON and with its exit code", (t) => {
+test("leases: what was imported, what there is and what was released, as JSON and with its exit code", async (t) => {
   const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, "kea-leases6.csv": KEA });
-  const json = (...args: string[]): unknown => {
-    const { code, out, err } = netboot6(...args, "--json");
+  const json = async (...args: string[]): Promise<unknown> => {
+    const { code, out, err } = await netboot6(...args, "--json");
     assert.equal(code, 0, `${args}: ${out}${err}`);
     return JSON.parse(out);
   };
-  assert.deepEqual(json("leases", "import", "kea-leases6.csv"), {
+  assert.deepEqual(await json("leases", "import", "kea-leases6.csv"), {
     imported: 1,
     files: ["kea-leases6.csv"],
     leftOut: { "in no network of the configuration, as far as this host knows their prefixes": 1 },
   });
-  const states = (): unknown => (json("leases") as { address: string; state: string }[]).map(({ address, state }) => [address, state]);
-  assert.deepEqual(states(), [[ADDRESS, "bound"]]);
-  assert.deepEqual(json("leases", "release", ADDRESS), { released: ADDRESS });
-  assert.deepEqual(states(), [[ADDRESS, "released"]]);
+  const states = async (): Promise<unknown> =>
+    ((await json("leases")) as { address: string; state: string }[]).map(({ address, state }) => [address, state]);
+  assert.deepEqual(await states(), [[ADDRESS, "bound"]]);
+  assert.deepEqual(await json("leases", "release", ADDRESS), { released: ADDRESS });
+  assert.deepEqual(await states(), [[ADDRESS, "released"]]);
 
-  const again = netboot6("leases", "release", ADDRESS, "--json");
+  const again = await netboot6("leases", "release", ADDRESS, "--json");
   assert.deepEqual([again.code, again.out, again.err], [1, "", `netboot6: ${ADDRESS} is not leased\n`]);
-  assert.equal(netboot6("leases", "release", "nonsense").code, 2);
-  assert.equal(netboot6("leases", "import", "none.csv").code, 1);
+  assert.equal((await netboot6("leases", "release", "nonsense")).code, 2);
+  assert.equal((await netboot6("leases", "import", "none.csv")).code, 1);
 });
 
-test("assets: what was added as JSON; a file that is not there is 1, a name that is none 2", (t) => {
+test("leases: options that stand before the subcommand's name are its own", async (t) => {
+  const netboot6 = commandIn(t, {
+    "appliance.yaml": CONFIGURATION,
+    "other.yaml": `${CONFIGURATION}state: { dir: other }\n`,
+    "kea.csv": KEA,
+  });
+  const imported = await netboot6("leases", "--json", "-c", "other.yaml", "import", "kea.csv");
+  assert.equal(JSON.parse(imported.out).imported, 1, imported.err);
+  assert.equal(JSON.parse((await netboot6("leases", "--json")).out).length, 0);
+  assert.equal(JSON.parse((await netboot6("leases", "--json", "-c", "other.yaml")).out).length, 1);
+  assert.equal((await netboot6("leases", "-c", "appliance.yaml", "release", ADDRESS, "-c", "other.yaml")).out, `${ADDRESS} is released\n`);
+  assert.equal((await netboot6("leases", "-c", "none.yaml", "release", ADDRESS)).code, 2);
+});
+
+test("assets: what was added as JSON; a file that is not there is 1, a name that is none 2", async (t) => {
   const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, kernel: "a kernel" });
-  const added = netboot6("assets", "add", "kernel", "--to", "my-os/linux", "--json");
+  const added = await netboot6("assets", "add", "kernel", "--to", "my-os/linux", "--json");
   assert.equal(added.code, 0, added.err);
   assert.deepEqual(JSON.parse(added.out), [{ name: "my-os/linux", source: "kernel", files: ["my-os/linux"], alreadyThere: false }]);
-  const listed = JSON.parse(netboot6("assets", "list", "--json").out) as { files: { path: string }[] };
+  const listed = JSON.parse((await netboot6("assets", "list", "--json")).out) as { files: { path: string }[] };
   assert.deepEqual(
     listed.files.map(({ path }) => path),
     ["my-os/linux"],
   );
-  assert.deepEqual(JSON.parse(netboot6("assets", "check", "--json").out).altered, []);
-  const missing = netboot6("assets", "add", "none", "--to", "x", "--json");
+  assert.deepEqual(JSON.parse((await netboot6("assets", "check", "--json")).out).altered, []);
+  const missing = await netboot6("assets", "add", "none", "--to", "x", "--json");
   assert.deepEqual([missing.code, missing.out, missing.err], [1, "[]\n", "netboot6: x: no such file: none\n"]);
-  assert.equal(netboot6("assets", "add", "debian-99").code, 2);
+  assert.equal((await netboot6("assets", "add", "debian-99")).code, 2);
 });
 
 const TELL = [
@@ -90,21 +105,22 @@ const TELL = [
 ];
 const ASK_THE_APPLIANCE = new Set(["status", "machines", "machine", "watch", "events"]);
 
-test("every command that tells something has --json; a bad configuration, wrong use and no appliance are 2", (t) => {
+test("every command that tells something has --json; a bad configuration, wrong use and no appliance are 2", async (t) => {
   const netboot6 = commandIn(t, { "appliance.yaml": "networks: 7\n" });
   const away = commandIn(t, { "appliance.yaml": CONFIGURATION });
-  for (const words of TELL) {
-    const help = netboot6(...words, "--help");
+  const tells = async (words: readonly string[]): Promise<void> => {
+    const help = await netboot6(...words, "--help");
     assert.equal(help.code, 0);
     assert.match(help.out, /--json/, words.join(" "));
     assert.match(help.out, /Exit codes: 0/, words.join(" "));
-    assert.equal(netboot6(...words).code, 2, words.join(" "));
-    if (!ASK_THE_APPLIANCE.has(words[0] as string)) continue;
-    const nobody = away(...words, "--json");
+    assert.equal((await netboot6(...words)).code, 2, words.join(" "));
+    if (!ASK_THE_APPLIANCE.has(words[0] as string)) return;
+    const nobody = await away(...words, "--json");
     assert.deepEqual([nobody.code, nobody.out], [2, ""], words.join(" "));
     assert.match(nobody.err, /the appliance does not answer at http:\/\/\[::1\]:9/);
-  }
-  for (const words of [
+  };
+  await Promise.all(TELL.map(tells));
+  const wrong = [
     ["boot"],
     ["leases", "--colour"],
     ["completion", "tcsh"],
@@ -112,6 +128,6 @@ test("every command that tells something has --json; a bad configuration, wrong 
     ["machine", "node-01", "profile"],
     ["run", "--port"],
     [],
-  ])
-    assert.equal(netboot6(...words).code, 2, words.join(" "));
+  ];
+  await Promise.all(wrong.map(async (words) => assert.equal((await netboot6(...words)).code, 2, words.join(" "))));
 });
