@@ -1,7 +1,7 @@
 /** The API, the metrics and the command line of a running appliance: all read one stream, so their numbers agree. */
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { formatBytes } from "@netboot6/events";
 import { type Appliance, type LogLine, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
@@ -259,6 +259,18 @@ ${machines}`,
     for (const line of words ?? []) assert.match(line, /^\d\d:\d\d:\d\d node-21: (HTTP GET \/rescue\/vmlinuz: 404|stands still: )/);
     const refused = await command(vlan, appliance, "events", "--last", "many");
     assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+  });
+
+  await t.test("a shell that sourced the completion offers the names of the machines", async () => {
+    const ask = `source <(netboot6 completion bash); COMP_WORDS=(netboot6 "$@"); COMP_CWORD=$#; _netboot6; echo "\${COMPREPLY[@]}"`;
+    const path = `${dirname(NETBOOT6)}:${process.env.PATH}`;
+    const offered = async (...words: string[]): Promise<string[]> => {
+      const { stdout } = await vlan.server.exec(["env", "-C", vlan.dir, `PATH=${path}`, "bash", "-c", ask, "bash", ...words]);
+      return stdout.trim().split(" ");
+    };
+    assert.deepEqual((await offered("machine", "node-0")).toSorted(), NAMES.slice(0, 9));
+    assert.deepEqual(await offered("machine", "node-01", "boot"), ["boot-again"]);
+    assert.deepEqual(await offered("events", "--machine", "node-2"), ["node-20", "node-21"]);
   });
 
   await t.test("events resume where a reader left off", async () => {

@@ -35,6 +35,7 @@ program
   .command("run")
   .description("run the appliance in the foreground")
   .option(...config)
+  .addHelpText("after", "\nExit codes: 0 a signal ended it; 1 it could not end in time; 2 it could not start.")
   .action(async (options: { config: string }) => run(options.config));
 program
   .command("check")

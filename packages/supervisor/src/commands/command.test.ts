@@ -120,6 +120,7 @@ test("every command that tells something has --json; a bad configuration, wrong 
     assert.match(nobody.err, /the appliance does not answer at http:\/\/\[::1\]:9/);
   };
   await Promise.all(TELL.map(tells));
+  assert.match((await netboot6("run", "--help")).out, /Exit codes: 0 .*; 1 .*; 2 /);
   const wrong = [
     ["boot"],
     ["leases", "--colour"],

@@ -41,6 +41,7 @@ test("bash offers a command's own words, options and what may follow them", () =
     STAGES.map(({ name }) => name),
   );
   assert.deepEqual(offered("events", "--level", "w"), ["warn"]);
+  assert.deepEqual(offered("machine", "--j"), ["--json"]);
   assert.deepEqual(offered("completion", ""), ["bash", "zsh", "fish"]);
 });
 

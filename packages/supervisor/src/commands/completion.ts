@@ -3,6 +3,9 @@ import type { Command } from "commander";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
+/** Tells the names of the machines; nothing where no appliance answers. */
+const MACHINES = `netboot6 machines --json 2>/dev/null | grep -o '{"id":"[^"]*' | cut -d'"' -f4`;
+
 interface Place {
   /** The words that lead there, e.g. `leases release`. */
   readonly path: string;
@@ -53,6 +56,7 @@ ${lines.join("\n")}
   esac
   case "$here \${COMP_WORDS[COMP_CWORD-1]}" in
 ${after.join("\n")}
+    "machine machine"|"events --machine") [[ "\${COMP_WORDS[COMP_CWORD]}" == -* ]] || words="$(${MACHINES})" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
@@ -62,20 +66,21 @@ complete -o default -F _${name} ${name}`;
 function fish(program: Command): string {
   const name = program.name();
   const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-  return placesOf(program)
-    .flatMap(({ path, words, choices }) => {
-      const seen =
-        path === ""
-          ? "__fish_use_subcommand"
-          : path
-              .split(" ")
-              .map((word) => `__fish_seen_subcommand_from ${word}`)
-              .join("; and ");
-      return words.map(([word, meaning]) => {
-        const given = choices.get(word);
-        const what = word.startsWith("--") ? `-l ${word.slice(2)}${given ? ` -xa ${quoted(given.join(" "))}` : ""}` : `-a ${word}`;
-        return `complete -c ${name} -n ${quoted(seen)} ${what}${meaning === "" ? "" : ` -d ${quoted(meaning)}`}`;
-      });
-    })
-    .join("\n");
+  const names = `(${MACHINES})`;
+  const machines = [`-n '__fish_seen_subcommand_from machine' -a`, `-n '__fish_seen_subcommand_from events' -l machine -xa`];
+  const words = placesOf(program).flatMap(({ path, words, choices }) => {
+    const seen =
+      path === ""
+        ? "__fish_use_subcommand"
+        : path
+            .split(" ")
+            .map((word) => `__fish_seen_subcommand_from ${word}`)
+            .join("; and ");
+    return words.map(([word, meaning]) => {
+      const given = choices.get(word);
+      const what = word.startsWith("--") ? `-l ${word.slice(2)}${given ? ` -xa ${quoted(given.join(" "))}` : ""}` : `-a ${word}`;
+      return `complete -c ${name} -n ${quoted(seen)} ${what}${meaning === "" ? "" : ` -d ${quoted(meaning)}`}`;
+    });
+  });
+  return [...words, ...machines.map((when) => `complete -c ${name} ${when} ${quoted(names)}`)].join("\n");
 }
