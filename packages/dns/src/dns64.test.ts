@@ -6,6 +6,7 @@ import type { Record } from "dns-packet";
 import { Dns64 } from "./dns64.ts";
 import { reverseName } from "./local.ts";
 import { type Asked, type AskOptions, aaaa, answerTo, FIRST, type Script, silent, World } from "./test-world.ts";
+import { readRecord } from "./wire.ts";
 
 const NAME = "mirror.example";
 const a = (data: string, { name = NAME, ttl = 300 } = {}): Record => ({ name, type: "A", ttl, data });
@@ -45,6 +46,17 @@ test("a name with A alone gets AAAA in the prefix, for the lesser of the two tim
   const { from, rcode } = one.of("dns.answered")[0] ?? {};
   assert.deepEqual([from, rcode], ["upstream", "NOERROR"]);
   assert.equal(ask(one, NAME, "A").text, "NOERROR 192.0.43.8 (300) 8.8.4.4 (20)", "A itself is as it was");
+});
+
+test("each owner is a pointer to where its name stands before: EDK2 reads no other", () => {
+  const { bytes, text } = ask(world(having({ A: [alias(NAME, "b.example"), a("192.0.43.8", { name: "b.example" })] })));
+  assert.equal(text, "NOERROR b.example (300) 64:ff9b::c000:2b08 (60)");
+  assert.ok(bytes);
+  let at = 12 + NAME.length + 2 + 4;
+  for (let answer = 0; answer < 2; answer++) {
+    assert.ok((bytes[at] as number) >= 0xc0);
+    at = readRecord(bytes, at)?.end ?? Number.NaN;
+  }
 });
 
 test("a name with AAAA is left as it is; what does not exist does not come to be", () => {

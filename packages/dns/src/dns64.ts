@@ -218,13 +218,21 @@ function compose(question: Buffer, rcode: number, all: readonly Record[]): Answe
   writeUint16(header, 2, Flag.qr | Flag.ra | rcode);
   writeUint16(header, 4, 1);
   writeUint16(header, 6, all.length);
+  // EDK2 takes an owner for a pointer, and nothing else: to the question, or to what the alias before it leads to.
+  const places = new Map([[Buffer.from(question.subarray(0, -4)).toString("latin1"), HEADER_LENGTH]]);
+  let at = HEADER_LENGTH + question.length;
   const parts = all.flatMap(({ owner, type, ttl, data }) => {
+    const place = places.get(Buffer.from(owner).toString("latin1"));
+    const name = place === undefined ? owner : Uint8Array.of(0xc0 | (place >> 8), place);
     const fixed = Buffer.alloc(10);
     writeUint16(fixed, 0, type);
     writeUint16(fixed, 2, CLASS_IN);
     writeUint32(fixed, 4, ttl);
     writeUint16(fixed, 8, data.length);
-    return [owner, fixed, data];
+    at += name.length + fixed.length;
+    if (type === Type.cname && at < 0x4000) places.set(Buffer.from(data).toString("latin1"), at);
+    at += data.length;
+    return [name, fixed, data];
   });
   return readResponse(Buffer.concat([header, question, ...parts]), HEADER_LENGTH + question.length);
 }

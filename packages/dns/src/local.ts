@@ -3,7 +3,7 @@ import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
 import { answer as record, name as wireName } from "dns-packet";
 import { type Answer, makeAnswer } from "./answer.ts";
 import type { Dns64 } from "./dns64.ts";
-import { CLASS_IN, type Query, Rcode, Type } from "./wire.ts";
+import { CLASS_IN, POINTER_TO_QUESTION, type Query, Rcode, Type } from "./wire.ts";
 
 export interface LocalName {
   /** Lower case, without the last dot. */
@@ -44,7 +44,7 @@ interface Owner {
 export class LocalNames {
   /** Counts changes: who keeps answers compares it. */
   version = 0;
-  /** By name and type. A name without records of a type has none of it. */
+  /** By name and type, each with the question for its owner. A name without records of a type has none of it. */
   readonly #records = new Map<string, Map<number, readonly Uint8Array[]>>();
   /** How many names with records are at or below a name. */
   readonly #below = new Map<string, number>();
@@ -104,10 +104,7 @@ export class LocalNames {
   }
 
   #alias(query: Query): Answer {
-    const answers = (this.#records.get(LOCALHOST)?.get(query.type) ?? []).map((each) =>
-      // The owner's name is the question's.
-      Buffer.concat([Buffer.of(0xc0, 12), each.subarray(LOCALHOST.length)]),
-    );
+    const answers = this.#records.get(LOCALHOST)?.get(query.type) ?? [];
     const authority = answers.length > 0 ? [] : [this.#zones.get(LOCALHOST) as Uint8Array];
     return makeAnswer(query, Rcode.noError, { answers, authority, authoritative: true });
   }
@@ -160,12 +157,13 @@ export class LocalNames {
     this.#put(name, Type.ptr, [record.encode({ name, type: "PTR", ttl: TTL, data: target })]);
   }
 
-  /** All records of a name and type. */
+  /** All records of a name and type. Their owner is written as a pointer to the question: EDK2 takes the first two bytes of an answer for one. */
   #put(name: string, type: number, all: readonly Uint8Array[]): void {
     const wire = toWire(name);
     const records = this.#records.get(wire) ?? new Map<number, readonly Uint8Array[]>();
     const was = records.size;
-    if (all.length > 0) records.set(type, all);
+    const owned = all.map((each) => Buffer.concat([POINTER_TO_QUESTION, each.subarray(wire.length)]));
+    if (all.length > 0) records.set(type, owned);
     else records.delete(type);
     if (records.size > 0) this.#records.set(wire, records);
     else this.#records.delete(wire);

@@ -10,7 +10,19 @@ import type { LocalNames } from "./local.ts";
 import { DEADLINE_MS, Lookup, type Outcome, type Surroundings } from "./lookup.ts";
 import { type Source, Telling } from "./telling.ts";
 import { Upstreams } from "./upstreams.ts";
-import { CLASS_IN, Flag, HEADER_LENGTH, Query, questionOf, Rcode, readQuery, readUint16, Type, writeRefusal } from "./wire.ts";
+import {
+  CLASS_IN,
+  Flag,
+  HEADER_LENGTH,
+  POINTER_TO_QUESTION,
+  Query,
+  questionOf,
+  Rcode,
+  readQuery,
+  readUint16,
+  Type,
+  writeRefusal,
+} from "./wire.ts";
 
 export interface Policy {
   /** `client` is a socket's text of its address; it may have a zone. */
@@ -245,7 +257,7 @@ const failure = (query: Query, why: string): Answer =>
 function unasked(query: Query): Answer | null {
   // RFC 8482: one small record instead of all of them.
   if (query.type === Type.any && query.class === CLASS_IN)
-    return makeAnswer(query, Rcode.noError, { answers: [Buffer.concat([Buffer.of(0xc0, HEADER_LENGTH), HINFO])] });
+    return makeAnswer(query, Rcode.noError, { answers: [Buffer.concat([POINTER_TO_QUESTION, HINFO])] });
   const refuse = (why: string): Answer => makeAnswer(query, Rcode.refused, { options: extendedError(ExtendedError.notSupported, why) });
   if (query.class !== CLASS_IN) return refuse("only class IN");
   // Meta types and zone transfers (RFC 6895 §3.1) are between two neighbours.

@@ -8,6 +8,8 @@ export const CLASS_IN = 1;
 export const Flag = { qr: 0x8000, aa: 0x0400, tc: 0x0200, rd: 0x0100, ra: 0x0080, ad: 0x0020, cd: 0x0010 } as const;
 
 export const HEADER_LENGTH = 12;
+/** The name of the question, in what comes after it (RFC 1035 §4.1.4). */
+export const POINTER_TO_QUESTION = Uint8Array.of(0xc0, HEADER_LENGTH);
 /** What we take and send by UDP: no fragments on any IPv6 path (RFC 9715). */
 export const UDP_PAYLOAD = 1232;
 export const OPT_LENGTH = 11;
