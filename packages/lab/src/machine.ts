@@ -1,8 +1,9 @@
 import type { ChildProcess } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { type NetworkBoot, withNetworkBoot } from "./uefi-variables.ts";
+import { type NetworkBoot, signatureLists, withNetworkBoot } from "./uefi-variables.ts";
 import type { ProvisioningVlan } from "./vlan.ts";
 
 export type Firmware =
@@ -27,6 +28,8 @@ export interface MachineOptions {
   readonly disk?: string;
   /** UEFI with Secure Boot on and Microsoft's keys enrolled. */
   readonly secureBoot?: boolean;
+  /** A certificate in PEM that UEFI firmware trusts for HTTPS boot. */
+  readonly trusts?: string;
   /** `x86_64` by default. ARM64 is UEFI alone, with Secure Boot on: architecture 11 or 19. */
   readonly cpu?: "x86_64" | "arm64";
   /** `ipxe.lkrn`, for `bios-ipxe`. */
@@ -187,6 +190,11 @@ function qemuCommand(dir: string, tap: string, options: MachineOptions): string[
   const [code, blank] = UEFI[secureBoot && cpu === "x86_64" ? "x86_64 secure" : cpu];
   writeFileSync(variables, withNetworkBoot(readFileSync(blank), BOOT[options.firmware], options.mac, NIC_SLOT));
   if (secureBoot && cpu === "x86_64") argv.push("-global", "driver=cfi.pflash01,property=secure,value=on");
+  if (options.trusts) {
+    const authorities = join(dir, `${options.name}.authorities`);
+    writeFileSync(authorities, signatureLists([new X509Certificate(readFileSync(options.trusts)).raw]));
+    argv.push("-fw_cfg", `name=etc/edk2/https/cacerts,file=${authorities}`);
+  }
   return [
     ...argv,
     ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${code}`],

@@ -27,6 +27,8 @@ const STATE_ADDED = 0x3f;
 const NON_VOLATILE_BOOT_RUNTIME = 0x7;
 const GLOBAL_VARIABLE = guid("8be4df61-93ca-11d2-aa0d-00e098032b8c"); // EFI_GLOBAL_VARIABLE
 
+const X509_GUID = guid("a5c059a1-94e4-4aa7-87b5-ab155c2bf072"); // EFI_CERT_X509_GUID
+
 const LOAD_OPTION_ACTIVE = 1;
 /** Type and subtype of the device path nodes used here. */
 const NODE = { pci: [1, 1], acpi: [2, 1], mac: [3, 0x0b], ipv6: [3, 0x0d], uri: [3, 0x18], end: [0x7f, 0xff] } as const;
@@ -82,6 +84,19 @@ export function withNetworkBoot(volume: Buffer, boot: NetworkBoot, mac: string, 
     { name: `Boot${OPTION_NUMBER.toString(16).toUpperCase().padStart(4, "0")}`, data: loadOption(boot, mac, slot) },
     { name: "BootNext", data: number },
   ]);
+}
+
+/** These certificates (DER) as OVMF takes them for HTTPS boot: one EFI_SIGNATURE_LIST each (UEFI 2.10 §32.4.1). */
+export function signatureLists(certificates: readonly Buffer[]): Buffer {
+  return Buffer.concat(
+    certificates.map((der) => {
+      const head = Buffer.alloc(44); // type, sizes of list, header and signature, and whose it is: nobody's
+      X509_GUID.copy(head);
+      head.writeUInt32LE(head.length + der.length, 16);
+      head.writeUInt32LE(16 + der.length, 24);
+      return Buffer.concat([head, der]);
+    }),
+  );
 }
 
 function loadOption(boot: NetworkBoot, mac: string, slot: number): Buffer {
