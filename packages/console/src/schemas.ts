@@ -138,7 +138,7 @@ export const dnsView = z.strictObject({
       z.strictObject({
         upstream: text.describe("As the configuration writes it"),
         up: z.boolean(),
-        why: text.nullable().describe("null: it answers since the start"),
+        why: text.nullable().describe("null: no fault of it was seen since the start"),
         at: time.nullable().describe("Unix milliseconds since when; null: since the start"),
       }),
     )

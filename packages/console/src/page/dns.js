@@ -77,7 +77,8 @@ function Rates({ view }) {
     };
   }, []);
   useEffect(() => plot.current?.setData(data), [view]);
-  return html`<figure class="rates" ref=${figure} aria-label="Answers a second over the last hour, by where they came from"></figure>`;
+  return html`<h2>Answers a second</h2>
+    <figure class="rates" ref=${figure} aria-label="Answers a second over the last hour, by where they came from"></figure>`;
 }
 
 const percent = (part, whole) => (whole === 0 ? "–" : `${((100 * part) / whole).toFixed(1)} %`);
@@ -101,7 +102,7 @@ const Upstreams = ({ upstreams }) => html`<h2>Upstream resolvers</h2>
       : html`<${Table} label="Upstream resolvers" heads=${["Resolver", "State", "Since", "Why"]}>
         ${upstreams.map(
           ({ upstream, up, why, at }) =>
-            html`<tr class=${up ? "" : "bad"}><td class="mono">${upstream}</td><td>${up ? "answers" : "does not answer"}</td><td>${at === null ? "the start" : clock(at)}</td><td class="long">${why}</td></tr>`,
+            html`<tr class=${up ? "" : "bad"}><td class="mono">${upstream}</td><td>${at === null ? "no fault seen" : up ? "answers" : "does not answer"}</td><td>${at === null ? "the start" : clock(at)}</td><td class="long">${why}</td></tr>`,
         )}
       <//>`
   }`;
