@@ -1,6 +1,6 @@
 /** The API, the metrics and the command line of a running appliance: all read one stream, so their numbers agree. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { formatBytes } from "@netboot6/events";
@@ -303,6 +303,31 @@ machines: [{ name: node-01, mac: "${mac(0)}" }]
     assert.equal(said.code, 1, `${args}: ${said.stdout}${said.stderr}`);
     assert.match(said.stdout, verdict, args.join(" "));
   }
+
+  // One behind a relay whose link no network has: it is not served, and stands still as well.
+  const relay = vlan.client("relay");
+  relay.up();
+  relay.namespace.ip("addr add 2001:db8:0:1::99/64 dev eth0");
+  const sample = new URL("../packages/dhcpv6/samples/relay-ovmf-http6-then-ipxe/01-relay-forw.hex", import.meta.url);
+  const send = `const socket = require("dgram").createSocket("udp6");
+socket.bind(547, () => socket.send(Buffer.from("${readFileSync(sample, "utf8").trim()}", "hex"), 547, "${vlan.address}", () => socket.close()));`;
+  const sent = await relay.namespace.exec([process.execPath, "-e", send]);
+  assert.equal(sent.code, 0, sent.stderr);
+  const { machine: stranger } = await appliance.waitFor((line) => line.event === "machine.stuck" && line.rule === "not-served", 10);
+  const both = ["node-01", stranger].toSorted();
+  const told = await appliance.get<{ id: string; served: boolean }[]>("/machines");
+  assert.deepEqual(told.map(({ id }) => id).toSorted(), both);
+  assert.deepEqual(
+    told.filter(({ served }) => !served).map(({ id }) => id),
+    [stranger],
+  );
+  const status = JSON.parse((await command(vlan, appliance, "status", "--json")).stdout) as { stuck: string[]; machines: { all: number } };
+  assert.deepEqual([status.stuck.toSorted(), status.machines.all], [both, 2]);
+  const metrics = (await vlan.server.exec(["curl", "-sS", "http://[::1]:8067/metrics"])).stdout;
+  assert.equal(sum(metrics, "netboot6_machines"), 2);
+  assert.equal(sum(metrics, 'netboot6_machines_stuck{rule="not-served"'), 1);
+  assert.equal(sum(metrics, "netboot6_machines_stuck"), 2);
+
   const { missing } = await appliance.get<{ missing: { key: string }[] }>("/assets");
   assert.ok(missing.some(({ key }) => key === "profiles.linux.kernel"));
   assert.equal((await command(vlan, appliance, "machines", "--stage", "nonsense")).code, 2);
