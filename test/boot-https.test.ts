@@ -56,6 +56,8 @@ ${INSTALLER}log: { level: debug }
   const from = appliance.lines.length;
   const refuses = new Machine(vlan, { name: "refuses", ...options });
   await refuses.waitFor(/HTTP Error|Error: Could not retrieve|TLS Error|Unexpected network error/, 90);
+  const stuck = await appliance.waitFor(says("machine.stuck"), 20, from);
+  assert.equal(stuck.rule, "certificate-refused");
   assert.ok(!appliance.lines.slice(from).some(loaded));
   await refuses.powerOff();
 });

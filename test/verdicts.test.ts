@@ -318,6 +318,26 @@ machines: [{ name: n1, mac: "${MACHINE(1).mac}" }]
   );
 });
 
+test("a machine that does not trust the certificate of HTTPS", async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, {});
+  const [cert, key] = [join(vlan.dir, "cert.pem"), join(vlan.dir, "key.pem")];
+  const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=boot.rack.example", "-keyout", key, "-out", cert];
+  await vlan.server.exec(["openssl", ...made]);
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks: [{ interface: prov0 }]\nhttp: { tls: { cert: ${cert}, key: ${key} } }\n`,
+  });
+  await until(vlan, 1, "leased");
+  const client = vlan.client("n1", { mac: MACHINE(1).mac });
+  client.up();
+  client.namespace.ip("addr replace 2001:db8:0:1:5054:ff:fe0c:1/64 dev eth0 nodad");
+  await client.namespace.exec(["curl", "-s", "--retry", "5", "--retry-connrefused", `https://[${vlan.address}]/`]);
+  assert.match(
+    await verdict(appliance, "m-5254000c0001", "certificate-refused"),
+    /asked by HTTPS, and there was no session: .*Enrol the authority/,
+  );
+});
+
 test("each rule was staged", () => {
   assert.deepEqual(
     Object.keys(VERDICTS).filter((rule) => !staged.has(rule)),

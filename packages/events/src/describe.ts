@@ -30,6 +30,7 @@ export function levelOf(event: EventBody): Level | null {
       if (event.status === "refused" && isOptional(event.path)) return "debug";
       return event.status === "aborted" || (event.status === "sent" && event.why === undefined) ? "info" : "warn";
     case "dhcpv6.dropped":
+    case "http.tlsFailed":
     case "appliance.waiting":
     case "appliance.warned":
     case "appliance.refused":
@@ -105,6 +106,8 @@ export function describe(event: EventBody | BootEvent): string {
       const cut = event.complete ? "" : ", broken off";
       return `HTTP ${event.method} ${event.path}: ${event.status}, ${formatBytes(event.sent)} in ${event.seconds.toFixed(1)} s${cut}${event.why === undefined ? "" : `: ${event.why}`}`;
     }
+    case "http.tlsFailed":
+      return `HTTPS: no session: ${event.why}`;
     case "tftp.started":
       return `TFTP ${event.path} (${formatBytes(event.size)})`;
     case "tftp.progress":

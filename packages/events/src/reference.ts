@@ -67,6 +67,11 @@ const EVENTS: Readonly<Record<EventType, Meaning>> = {
     means: "a request was answered; warn: refused, missing or broken",
     todo: "[verdicts.md](verdicts.md#files-and-scripts)",
   },
+  "http.tlsFailed": {
+    level: "warn",
+    means: "a client of HTTPS and this server came to no session; `unknown ca`: it does not trust the certificate",
+    todo: "[verdicts.md](verdicts.md#files-and-scripts): `certificate-refused`",
+  },
   "tftp.started": { level: "debug", means: "a transfer began", todo: "" },
   "tftp.progress": { level: "not logged", means: "so much of it went out", todo: "" },
   "tftp.finished": {

@@ -138,6 +138,8 @@ export type EventBody =
       readonly complete: boolean;
       readonly why?: string;
     } & Asker)
+  /** A connection to the port of HTTPS came to no TLS session: as a rule the client does not trust the certificate. */
+  | ({ readonly type: "http.tlsFailed"; readonly why: string } & Asker)
   | ({ readonly type: "tftp.started"; readonly id: number; readonly path: string; readonly size: number } & Asker)
   | ({ readonly type: "tftp.progress"; readonly id: number; readonly path: string; readonly sent: number; readonly size: number } & Asker)
   | ({

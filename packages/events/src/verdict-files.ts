@@ -80,6 +80,16 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     if (!event || !isForbidden(event)) return null;
     return { text: `${asked(is, event)} and was refused: ${event.why}.`, mend: "Add its prefix to http.allow." };
   },
+  "certificate-refused": ({ boot: { entries } }) => {
+    const failed = entries.findLastIndex(({ event }) => event.type === "http.tlsFailed");
+    const { event } = entries[failed] ?? {};
+    if (event?.type !== "http.tlsFailed" || entries.slice(failed).some(({ event: { type } }) => /^(http|tftp)\.finished$/.test(type)))
+      return null;
+    return {
+      text: `it asked by HTTPS, and there was no session: ${event.why}.`,
+      mend: "Enrol the authority of http.tls.cert in its firmware; `netboot6 check` says whether the certificate is for its name and valid.",
+    };
+  },
   "program-missing": fileMissing(
     "Put the boot program there (`netboot6 assets add ipxe`, or `shim-grub`), or correct boot.rules.",
     "program",

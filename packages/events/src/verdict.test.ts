@@ -102,6 +102,10 @@ interface Fault {
 }
 
 const FAULTS: Readonly<Record<string, Fault>> = {
+  "certificate-refused": {
+    events: [...FIRMWARE, { type: "http.tlsFailed", why: "unknown ca", ...who }, dhcp("Solicit", "Advertise", "firmware-pxe")],
+    says: /asked by HTTPS, and there was no session: unknown ca\. Enrol the authority/,
+  },
   "template-error": {
     events: [...IPXE, got("/boot.ipxe", { why: "boot.ipxe:3:7: nodename is unknown" })],
     says: /\/boot\.ipxe could not be rendered: boot\.ipxe:3:7: nodename is unknown\. Mend the template/,

@@ -3,8 +3,9 @@ import type { IncomingMessage } from "node:http";
 import type { Address } from "@netboot6/codec";
 
 /** Without a zone; RFC 5952 as the kernel writes it. */
-export function clientAddress(request: IncomingMessage): Address {
-  const address = request.socket.remoteAddress ?? "::";
+export const clientAddress = (request: IncomingMessage): Address => withoutZone(request.socket.remoteAddress ?? "::");
+
+export function withoutZone(address: string): Address {
   const zone = address.indexOf("%");
   return zone < 0 ? address : address.slice(0, zone);
 }

@@ -10,6 +10,7 @@ import type { Link, Running } from "@netboot6/events";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
 import { Answerer, type Serving } from "./answer.ts";
+import { withoutZone } from "./request.ts";
 import { Turns } from "./turns.ts";
 
 export interface HttpSettings {
@@ -65,7 +66,7 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
     if (tls) for (const host of addresses) wanted.set(`https://[${host}]:${tls.port}`, { host, port: tls.port, certificate: renewed });
     const added = new Map<string, Listener>();
     try {
-      for (const [key, on] of wanted) if (!servers.has(key)) added.set(key, await listen(on.host, on.port, on.certificate, handler));
+      for (const [key, on] of wanted) if (!servers.has(key)) added.set(key, await listen(on.host, on.port, on.certificate, handler, link));
     } catch (error) {
       for (const server of added.values()) server.close();
       throw error;
@@ -153,7 +154,7 @@ interface Listener {
   close(): void;
 }
 
-async function listen(host: Address, port: number, certificate: Certificate | null, handler: Handler): Promise<Listener> {
+async function listen(host: Address, port: number, certificate: Certificate | null, handler: Handler, link: Link): Promise<Listener> {
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,
@@ -167,6 +168,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
   server.timeout = DEAF_MS;
   const on = { host, port, ipv6Only: true, backlog: BACKLOG };
   if (certificate) {
+    tellFailures(server, link);
     await bound(server, on);
     return { server, host, port, close: () => shut(server) };
   }
@@ -187,6 +189,26 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
     throw error;
   }
   return { server, host, port, close };
+}
+
+/** A client that refuses the certificate says so by an alert, or just closes: where it is gone by then, the error comes without its address. */
+function tellFailures(server: Server, link: Link): void {
+  const of = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  const handshakes = new Map<string, string>();
+  server.on("connection", (socket: Socket) => {
+    const [key, client] = [of(socket), socket.remoteAddress];
+    if (client === undefined) return;
+    handshakes.set(key, "it broke off the handshake, as firmware does that does not trust the certificate");
+    socket.once("close", () => {
+      const why = handshakes.get(key);
+      handshakes.delete(key);
+      if (why !== undefined && socket.bytesRead > 0) link.emit({ type: "http.tlsFailed", why, client: withoutZone(client) });
+    });
+  });
+  server.on("secureConnection", (socket: Socket) => handshakes.delete(of(socket)));
+  server.on("tlsClientError", ({ reason }: Error & { reason?: string }, socket: Socket) => {
+    if (reason !== undefined && handshakes.has(of(socket))) handshakes.set(of(socket), reason);
+  });
 }
 
 function bound(server: Server, on: ListenOptions): Promise<void> {

@@ -1,12 +1,14 @@
 /** HTTPS boot: the given certificate, also after it was replaced. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { TLSSocket } from "node:tls";
+import { promisify } from "node:util";
 import type { EventBody } from "@netboot6/events";
 import { startHttp } from "./service.ts";
 
@@ -116,4 +118,25 @@ test("a certificate that cannot be used is refused at the start, and told once w
   const told = events.find((event) => event.type === "appliance.warned");
   assert.match(told?.type === "appliance.warned" ? told.why : "", /the old certificate stays: .*cert-3\.pem is no certificate in PEM/);
   assert.deepEqual(await get(ca), ["kernel", 3]);
+});
+
+test("a client that does not trust the certificate is told of, by its alert or as it resets; one that asks nothing is not", async (t) => {
+  const dir = directory(t);
+  const files = makeCertificate(dir, 5);
+  const events = await start(t, dir, files);
+  const failures = (): string[] => events.flatMap((event) => (event.type === "http.tlsFailed" ? `${event.client}: ${event.why}` : []));
+  const until = async (count: number): Promise<void> => {
+    for (let waited = 0; waited < 40 && failures().length < count; waited++) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  await assert.rejects(promisify(execFile)("curl", ["-sS", `https://[::1]:${PORT}/linux`]), /certificate/);
+  await until(1);
+  assert.match(failures()[0] ?? "", /^::1: (tlsv1 alert unknown ca|it broke off the handshake.*)$/);
+  connect(PORT, "::1").end();
+  const resets = connect(PORT, "::1");
+  resets.write(Buffer.from("1603010200010001fc0303", "hex"));
+  setTimeout(() => resets.resetAndDestroy(), 100);
+  await until(2);
+  assert.deepEqual(await get(files.cert), ["kernel", 5]);
+  assert.equal(failures().length, 2);
+  assert.match(failures()[1] ?? "", /^::1: it broke off the handshake/);
 });
