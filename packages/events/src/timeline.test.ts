@@ -263,3 +263,30 @@ test("beside the stages: each stretch of asking for routers, and the names that 
     ["names", 41_000, 42_000, 2],
   ]);
 });
+
+test("a plain system that is switched on again, and a machine that asked in vain long ago, begin a boot with their firmware", () => {
+  const begins = (...before: EventBody[]): number[] | undefined => {
+    const { timelines, emit } = stream();
+    for (const event of [...before, ...BOOT.slice(0, 2)]) emit({ ...event });
+    return timelines.get("node-01", 0)?.boots.map(({ startedAt }) => startedAt);
+  };
+  const renews = dhcp("Renew", "Reply", "system");
+  const solicits: EventBody = { type: "ra.solicited", interface: "eth1", client };
+  const dropped: EventBody = { type: "dhcpv6.dropped", message: "Solicit", why: "no network", client };
+  const elsewhere: EventBody = { type: "dns.upstream", upstream: "::1", state: "up", why: "" };
+  assert.deepEqual(begins(renews, renews), [1_000, 3_000]);
+  assert.deepEqual(begins(renews, solicits), [1_000, 2_000], "it asks for a router first");
+  assert.deepEqual(begins(solicits, dropped), [1_000], "it asks again");
+  assert.deepEqual(begins(solicits, dropped, ...Array(700).fill(elsewhere), solicits), [1_000, 703_000]);
+});
+
+test("no stage begins before the one it follows, though seconds are counted in another thread", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT.slice(0, 8)) emit({ ...event });
+  emit({ ...got("/debian-12/linux", "iPXE/1"), seconds: 20 } as EventBody);
+  const starts = timelines.get("node-01", 0)?.boots[0]?.stages.map(({ startedAt }) => startedAt) ?? [];
+  assert.deepEqual(
+    starts,
+    starts.toSorted((a, b) => a - b),
+  );
+});

@@ -94,6 +94,9 @@ const SOLICITED_MS = 15_000;
 /** A kernel is not up sooner; iPXE looks up the name in the next file's URL at once. */
 const KERNEL_MS = 3_000;
 
+/** Firmware that is not answered asks again sooner. */
+const APART_MS = 600_000;
+
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
@@ -316,10 +319,16 @@ const bootOf = (boot: BootRecord): Boot => ({
 function beginsBoot(last: BootRecord, event: BootEvent): boolean {
   if (event.type !== "dhcpv6.answered") return false;
   const come = last.stages.at(-1);
-  if (!come) return false;
+  const isBootClient = event.clientKind.startsWith("firmware") || event.clientKind === "ipxe";
+  if (!come) {
+    const asked = last.entries.findLast(({ event }) => !event.type.startsWith("ra."))?.event;
+    return isBootClient && ((asked && isOfSystem(asked)) || event.at - (asked?.at ?? last.startedAt) > APART_MS);
+  }
   if (event.clientKind.startsWith("firmware")) return event.message === "Solicit" && order(come.name) > order("firmware");
   return event.clientKind === "ipxe" && order(come.name) > order("script");
 }
+
+const isOfSystem = (event: BootEvent): boolean => event.type === "dhcpv6.answered" && event.clientKind === "system";
 
 /** Takes the solicitations of a machine that was switched on just now out of its last boot: firmware solicits routers first. */
 function solicitedBefore({ entries }: BootRecord, at: number): BootRecord["entries"] {
@@ -405,7 +414,9 @@ function advance(boot: BootRecord, event: BootEvent, world: World): void {
     const last = boot.stages.at(-1);
     if (last) world.tookSeconds(last.name, (event.at - last.startedAt) / 1000);
     if (last && last.endedAt === null) last.endedAt = event.at;
-    const startedAt = event.type === "http.finished" || event.type === "tftp.finished" ? event.at - event.seconds * 1000 : event.at;
+    const began = event.type === "http.finished" || event.type === "tftp.finished" ? event.at - event.seconds * 1000 : event.at;
+    // Seconds are counted in another thread than the one that takes the time.
+    const startedAt = Math.max(began, last?.startedAt ?? 0);
     stage = { name, startedAt, endedAt: null, last: event, sent: 0, size: 0, attempts: 0, failed: false, files: [] };
     boot.stages.push(stage);
   }

@@ -57,8 +57,8 @@ function refused(is: Case, ...stages: readonly StageName[]): Download | null {
 const times = (count: number): string => (count > 1 ? ` ${count} times` : "");
 const asked = ({ boot, stage }: Case, { path }: Download): string =>
   `${WHO[stage?.name ?? "script"] ?? loaderOf(boot)} asked for ${path}${times(stage?.files.find((file) => file.path === path)?.asked ?? 1)}`;
-/** `Did you mean …?` out of the reason, where it is there. */
-const meant = (why: string | undefined, otherwise: string): string => /Did you mean .*\?/.exec(why ?? "")?.[0] ?? otherwise;
+/** With `Did you mean …?` out of the reason before it, where it is there. */
+const meant = (why: string | undefined, mend: string): string => [...(/Did you mean .*\?/.exec(why ?? "") ?? []), mend].join(" ");
 
 const fileMissing =
   (mend: string, ...stages: readonly StageName[]): Rule =>
