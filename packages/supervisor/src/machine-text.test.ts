@@ -70,6 +70,13 @@ test("stages have their tries and bytes, decisions their reasons, and the boots 
   assert.match(text, /^1 earlier boot .*\n.*\n2 +0s ago +0s +kernel +HTTP GET \/linux: 200, 8\.0 MB/m);
 });
 
+test("what began a moment before what began the boot is told to begin with it", () => {
+  const { boots, ...rest } = timeline();
+  const early = boots.map((boot) => ({ ...boot, startedAt: boot.startedAt + 40 }));
+  const text = stripVTControlCharacters(machineText(MACHINE, { ...rest, boots: early }, { boot: 1, now: Date.now() }));
+  assert.match(text, /^firmware +\+0\.0 s /m);
+});
+
 test("an earlier boot is shown as the newest is", () => {
   const text = textAt(2);
   assert.match(text, /^boot 2 of 2, the newest is 1, begun/m);

@@ -67,7 +67,8 @@ function stepsOf({ stages, beside }: Boot): Step[] {
   return steps;
 }
 
-const after = (boot: Boot, at: number): string => `+${((at - boot.startedAt) / 1000).toFixed(1)} s`;
+/** What took a moment is told of at its end, and may have begun before what began the boot. */
+const after = (boot: Boot, at: number): string => `+${(Math.max(0, at - boot.startedAt) / 1000).toFixed(1)} s`;
 
 const stepWord = ({ name, failed }: Step): string => (failed === null ? (name === "done" ? green(name) : name) : red(name));
 
