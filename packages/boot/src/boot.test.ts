@@ -108,6 +108,10 @@ test("templates: an unknown name is an error with line and column, never an empt
     (error: Error) => error instanceof TemplateError && /^preseed\/x\.cfg:2:\d+: .*nmae/.test(error.message),
   );
   assert.throws(() => compileTemplate("{{ done }}", "t")(values), /done/);
+  assert.throws(
+    () => compileTemplate("{{ machine.vars.dsik }}", "t")(values),
+    /^TemplateError: t:1:4: undefined variable: machine\.vars\.dsik: node-01 has none among its vars$/,
+  );
   assert.throws(() => compileTemplate("{{ http | nofilter }}", "t")(values), TemplateError);
   assert.throws(() => compileTemplate("{% if %}", "t"), TemplateError);
   assert.throws(() => compileTemplate("{{ machine.constructor }}", "t")(values), TemplateError);
@@ -166,6 +170,9 @@ test("templates: a secret that is withheld is an error that says why; asterisks 
       () => compileTemplate(`x {{ ${name} }}`, "t")(withheld),
       (error: Error) => error.message === `t:1:6: ${name} is a secret, and not given: it is not installing`,
     );
+  const installed = { ...machine, boot: { ...machine.boot, stage: "installed" } } as const;
+  const after = templateValues({ appliance, network, machine: installed, mac: null, address: null, vars, secrets: { why: "it is done" } });
+  assert.throws(() => compileTemplate("{{ done }}", "t")(after), /done is a secret, and not given: it is done$/);
 });
 
 test("a kernel profile's script", () => {

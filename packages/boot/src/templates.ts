@@ -99,15 +99,19 @@ export function compileTemplate(text: string, source: string, into: GoesInto = "
       withoutControlCharacters(given, "");
       return engineFor(into).renderSync(templates, scope);
     } catch (error) {
-      throw withReason(templateError(error, source), withheld);
+      throw withReason(templateError(error, source), withheld, values.machine.name);
     }
   };
 }
 
-/** Says of a name that is not there, and is a secret, why it is not. */
-function withReason(error: TemplateError, withheld: TemplateValues["withheld"]): TemplateError {
+/** Says of a name that is not there whose `vars` lack it; where it is a secret, why it is not given. */
+function withReason(error: TemplateError, withheld: TemplateValues["withheld"], machine: string): TemplateError {
   const missing = /undefined variable: (\S+)/.exec(error.message)?.[1];
   const secret = withheld?.names.find((name) => missing === name || missing?.startsWith(`${name}.`));
+  if (secret === undefined && missing?.startsWith("machine.vars."))
+    return new TemplateError(
+      `${error.message}: ${machine === "" ? "it is asked by a machine nobody knows" : `${machine} has none among its vars`}`,
+    );
   if (!withheld || secret === undefined) return error;
   return new TemplateError(error.message.replace(/undefined variable: \S+/, `${secret} is a secret, and not given: ${withheld.why}`));
 }

@@ -24,7 +24,7 @@ export function templateValues({ appliance, network, machine, mac, address, vars
   const done = http !== null && token !== null && stage === "installing" ? `${http}/done/${secrets === "blank" ? BLANK : token}` : null;
   const names: string[] = [];
   const seen = secrets === "given" ? vars : (withoutSecrets(vars, "machine.vars", secrets === "blank", names) as typeof vars);
-  const withheld = typeof secrets === "string" ? null : { names: done === null ? names : [...names, "done"], why: secrets.why };
+  const withheld = typeof secrets === "string" ? null : { names: http === null ? names : [...names, "done"], why: secrets.why };
   return {
     http,
     https: appliance.http?.tls ? baseUrl("https", appliance.http.tls.name ?? `[${network.address}]`, appliance.http.tls.port, 443) : null,

@@ -72,7 +72,10 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
   "template-error": ({ boot }) => {
     const last = lastDownload(boot);
     return last?.why !== undefined && isBroken(last) && !isMissing(last)
-      ? { text: `${last.path} could not be rendered: ${last.why}.`, mend: "Mend the template where the message says." }
+      ? {
+          text: `${last.path} could not be rendered: ${last.why}.`,
+          mend: "Mend the template where the message says, or the value that the machine has under `vars`.",
+        }
       : null;
   },
   "not-allowed": (is) => {
