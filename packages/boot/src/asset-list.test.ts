@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -14,6 +14,7 @@ test("each file with where it came from and who uses it; what was brought and is
   const root = join(dir, "boot-assets");
   mkdirSync(join(root, "ipxe/x86_64"), { recursive: true });
   writeFileSync(join(root, "ipxe/x86_64/ipxe.efi"), "MZ");
+  symlinkSync("ipxe", join(root, "current"));
   writeFileSync(join(dir, "linux"), "kernel");
   writeFileSync(join(dir, "appliance.yaml"), "networks: [{ interface: eth1 }]\nprofiles: { os: { kernel: os/linux } }\n");
   const loaded = await loadAppliance(join(dir, "appliance.yaml"));

@@ -32,6 +32,7 @@ export async function listFiles(root: string, appliance: Appliance | null): Prom
   for (const path of [...new Set([...there, ...brought.keys()])].filter((each) => !hidden(each)).sort()) {
     const info = await stat(join(root, path)).catch(() => null);
     const from = brought.get(path);
+    if (info?.isDirectory() && !from) continue; // a symlink to a folder
     files.push({
       path,
       size: info?.isFile() ? info.size : null,

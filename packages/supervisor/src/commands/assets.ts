@@ -94,13 +94,17 @@ const wrong = (what: string): number => {
   return 2;
 };
 
+const ENDS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** A full disk, a folder that may not be written to: what the system says of it names the file. */
+const isOfTheSystem = (error: unknown): error is Error => error instanceof Error && "syscall" in error;
+
 /** Shows how far it is; Ctrl-C breaks it off and leaves what was there. Null where it failed. */
 async function bring(...[name, what, add]: Wanted): Promise<AddedAsset | null> {
   const onTerminal = process.stderr.isTTY === true;
   const spinner = ora({ text: `${name}: ${what}`, isEnabled: onTerminal, isSilent: !onTerminal }).start();
   const breaking = new AbortController();
   const onSignal = (): void => breaking.abort();
-  process.once("SIGINT", onSignal);
+  for (const signal of ENDS) process.on(signal, onSignal);
   try {
     const added = await add({
       signal: breaking.signal,
@@ -112,12 +116,12 @@ async function bring(...[name, what, add]: Wanted): Promise<AddedAsset | null> {
     return added;
   } catch (error) {
     spinner.stop();
-    const why = breaking.signal.aborted ? "broken off" : error instanceof AssetError ? error.message : null;
+    const why = breaking.signal.aborted ? "broken off" : error instanceof AssetError || isOfTheSystem(error) ? error.message : null;
     if (why === null) throw error;
     console.error(`netboot6: ${name}: ${why}`);
     return null;
   } finally {
-    process.off("SIGINT", onSignal);
+    for (const signal of ENDS) process.off(signal, onSignal);
   }
 }
 

@@ -86,6 +86,9 @@ test("assets: what was added as JSON; a file that is not there is 1, a name that
   const missing = await netboot6("assets", "add", "none", "--to", "x", "--json");
   assert.deepEqual([missing.code, missing.out, missing.err], [1, "[]\n", "netboot6: x: no such file: none\n"]);
   assert.equal((await netboot6("assets", "add", "debian-99")).code, 2);
+  const nowhere = await netboot6("assets", "add", "kernel", "--to", "x", "--root", "appliance.yaml");
+  assert.deepEqual([nowhere.code, nowhere.out], [1, ""]);
+  assert.match(nowhere.err, /^netboot6: x: ENOTDIR: not a directory, mkdir '.*appliance\.yaml\/\.incoming'\n$/);
 });
 
 const TELL = [
