@@ -40,6 +40,8 @@ test("the machine has its secrets while it installs, known by its address or by 
   );
   assert.match(await get(machine, "/boot.ipxe", SLAAC_ADDRESS), /answers=http/);
   assert.equal(await answers(machine, SLAAC_ADDRESS), `disk /dev/vda\npassword ${SECRET}\n`);
+  const head = await machine.namespace.exec(["curl", "-sSI", "--interface", SLAAC_ADDRESS, `http://[${vlan.address}]/preseed/os.cfg`]);
+  assert.match(head.stdout, /^HTTP\/1\.1 200 .*^cache-control: no-store\r$/ims, "no proxy on the way keeps it");
   // A privacy address tells nothing; the neighbour table of the appliance's host has its MAC.
   assert.equal(await answers(machine, "2001:db8:0:1::aaaa"), `disk /dev/vda\npassword ${SECRET}\n`);
   const privacy = Array.from({ length: 40 }, (_, i) => `2001:db8:0:1::aa00:${i}`);

@@ -105,7 +105,8 @@ export class Answerer {
         exchange.about.network = found.state.network;
         if (found.state.machine !== null) exchange.about.machine = found.state.machine;
         this.#link.emit({ type: "machine.rendered", path: shown, ...renderedFor(found.state), client });
-        return exchange.text(200, found.body, { type: contentType(found.name) });
+        // It is one machine's, and may have its secrets in it.
+        return exchange.text(200, found.body, { type: contentType(found.name), headers: { "Cache-Control": "no-store" } });
       case "directory":
         if (!serving.listing) return exchange.text(404, `Not found: ${shown}\n`, { why: "a directory, and http.listing is off" });
         return directoryPage(shown, found.file).then((page) => exchange.text(200, page, { type: "text/html; charset=utf-8" }));
