@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -183,6 +195,40 @@ test("a file too large for memory: ranges of it and its size, and the file is cl
   await run("sh", ["-c", `curl -sS ${URL}/image.iso 2>&1 | head -c 5000000 >/dev/null`]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(descriptors(), before);
+});
+
+test("a file that is replaced in the middle of a download: that has the old one, the next the new, none a mix", async () => {
+  const [old, fresh] = [Buffer.alloc(30_000_000, "o"), Buffer.alloc(29_000_000, "n")];
+  writeFileSync(join(dir, "rootfs.img"), old);
+  writeFileSync(join(dir, ".rootfs.img"), fresh);
+  const body = await new Promise<Buffer>((resolve, reject) => {
+    const take = (response: IncomingMessage): void => {
+      const pieces: Buffer[] = [];
+      response.on("data", (piece: Buffer) => {
+        if (pieces.push(piece) === 1) {
+          renameSync(join(dir, ".rootfs.img"), join(dir, "rootfs.img"));
+          response.pause();
+          setTimeout(() => response.resume(), 300);
+        }
+      });
+      response.on("end", () => resolve(Buffer.concat(pieces)));
+    };
+    request(`${URL}/rootfs.img`, take).once("error", reject).end();
+  });
+  assert.ok(body.equals(old));
+  const { stdout } = await run("curl", ["-sS", `${URL}/rootfs.img`], { encoding: "buffer", maxBuffer: 4e7 });
+  assert.ok(stdout.equals(fresh));
+});
+
+test("a file that is being written is not given out by halves: 503 says when to ask again, then it comes whole", async () => {
+  const file = join(dir, "copied.img");
+  writeFileSync(file, "half");
+  const writing = setInterval(() => appendFileSync(file, "."), 50);
+  const { status, headers, body } = await curl("/copied.img");
+  clearInterval(writing);
+  assert.deepEqual([status, headers["retry-after"]], [503, "2"]);
+  assert.doesNotMatch(body.toString(), /half/);
+  assert.ok((await curl("/copied.img")).body.equals(readFileSync(file)));
 });
 
 test("with a cache of 1 MB a file of 9 MB is read as it goes out, after a reload too", async () => {
