@@ -32,6 +32,22 @@ test("a folder that is not there, then files that are not, each with the line an
   assert.match(found[1] ?? "", /^6 profiles\.d\.initrd: no file own\/i\.gz/);
 });
 
+test("a file that a command line names is told where it is not there; a folder, what is made and what differs between machines is not", async () => {
+  mkdirSync(join(dir, "boot-assets/autoinstall"), { recursive: true });
+  const of = (cmdline: string) => problems(`profiles:\n  d: { kernel: http://elsewhere/linux, cmdline: '${cmdline}' }\n`);
+  const found = await of("preseed/url={{ http }}/preseed/none.cfg?m={{ machine.mac }} b={{http}}//other");
+  assert.equal(found.length, 2);
+  assert.match(found[0] ?? "", /^4 profiles\.d\.cmdline: no file preseed\/none\.cfg under .*Put it there, or correct the URL\. \[missing/);
+  assert.match(found[1] ?? "", /no file other under/);
+  const none = "s={{ http }}/autoinstall/ a={{ http }}/boot.ipxe b={{ http }}/own/{{ machine.name }}.tar http://elsewhere/x {{ http }}";
+  assert.deepEqual(await of(none), []);
+});
+
+test("a file that a rule names by {{ https }} is told where it is not there", async () => {
+  const rule = 'boot: { rules: [{ url: "{{ https }}/own/none.efi" }] }\nhttp: { tls: { cert: c, key: k } }\n';
+  assert.ok((await problems(rule)).some((each) => /^3 boot\.rules\[0\]\.url: no file own\/none\.efi under/.test(each)));
+});
+
 test("a boot program that is not there is told, with the command that brings it; one that boot.rules leave unused is too", async () => {
   const profile = "profiles:\n  d: { kernel: http://elsewhere/linux, bootProgram: shim-grub }\n";
   const found = await problems(profile);

@@ -4,10 +4,14 @@ import { join, matchesGlob } from "node:path";
 import type { Appliance, BootProgram, Finding, FindingId } from "@netboot6/config";
 import { assetOf } from "./catalogue.ts";
 import { type Certificate, inspectCertificate, readCertificate } from "./certificate.ts";
+import { isBootScript } from "./files.ts";
 import { isIpxeScript, NO_IPXE_SCRIPT } from "./goes-into.ts";
 import { BOOT_PROGRAM_FILES } from "./rules.ts";
 import { unknownNames } from "./templates.ts";
+import { pathsInCmdline } from "./uses.ts";
 
+/** Made for the machine that asks, where no file is there. */
+const isMade = (path: string): boolean => isBootScript(path) || path.endsWith("autoexec.ipxe");
 const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
 
 type Add = (path: Finding["path"], what: string, mend: string, id?: FindingId) => void;
@@ -37,6 +41,9 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
       ];
       for (const [key, path] of paths)
         if (!exists(path)) add([...at, key], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
+      for (const path of pathsInCmdline(profile.cmdline))
+        if (!exists(path) && !isMade(path))
+          add([...at, "cmdline"], `no file ${path} under ${files.root}`, "Put it there, or correct the URL.");
       checkTemplate([...at, "cmdline"], profile.cmdline, add);
     } else if (profile.kind === "script") {
       if (!exists(profile.script)) add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
@@ -67,8 +74,8 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
         );
   for (const [index, rule] of (boot.rules ?? []).entries()) {
     checkTemplate(["boot", "rules", index, "url"], rule.url, add);
-    const path = /^\{\{-?\s*(?:http|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
-    if (path === undefined || path === "boot.ipxe") continue;
+    const path = /^\{\{-?\s*(?:https?|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
+    if (path === undefined || isMade(path)) continue;
     if (!exists(path)) add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
     else checkIpxe(["boot", "rules", index, "url"], files.root, path, add);
   }

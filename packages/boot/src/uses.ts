@@ -11,12 +11,16 @@ export function usesOf(appliance: Appliance): Map<string, string[]> {
     if (profile.kind !== "kernel") continue;
     for (const path of Object.values(profile.kernel)) use(path, `profile ${name}: kernel`);
     for (const initrd of profile.initrd) for (const path of Object.values(initrd)) use(path, `profile ${name}: initrd`);
-    for (const [, path] of profile.cmdline.matchAll(/\{\{-?\s*https?\s*-?\}\}\/+([^\s"'{]+)/g))
-      use(path as string, `profile ${name}: cmdline`);
+    for (const path of pathsInCmdline(profile.cmdline)) use(path, `profile ${name}: cmdline`);
   }
   for (const [index, { url }] of rulesInForce(appliance).entries()) {
     const path = /^\{\{-?\s*(?:https?|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(url)?.[1];
     if (path !== undefined) use(path, `boot rule ${index + 1}`);
   }
   return uses;
+}
+
+/** What a kernel's command line names under boot-assets; a path with a value in it differs between machines, and is none. */
+export function pathsInCmdline(cmdline: string): string[] {
+  return [...cmdline.matchAll(/\{\{-?\s*https?\s*-?\}\}\/+([^\s"'{?#]+)(?=[\s"'?#]|$)/g)].map(([, path]) => path as string);
 }
