@@ -1,7 +1,9 @@
 /** The command as a script runs it, where no appliance runs: `--json`, and the exit codes that docs/cli.md tells. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -89,6 +91,31 @@ test("assets: what was added as JSON; a file that is not there is 1, a name that
   const nowhere = await netboot6("assets", "add", "kernel", "--to", "x", "--root", "appliance.yaml");
   assert.deepEqual([nowhere.code, nowhere.out], [1, ""]);
   assert.match(nowhere.err, /^netboot6: x: ENOTDIR: not a directory, mkdir '.*appliance\.yaml\/\.incoming'\n$/);
+});
+
+test("assets: SIGTERM breaks a download off as Ctrl-C does, and leaves of it what the next one goes on with", async (t) => {
+  const root = mkdtempSync(join(tmpdir(), "netboot6-command-"));
+  const sum = "0".repeat(64);
+  const server = createServer((_, response) => response.writeHead(200, { "Content-Length": 10 }).write("first"));
+  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(root, { recursive: true });
+  });
+  const url = `http://[::1]:${(server.address() as AddressInfo).port}/image`;
+  const child = spawn(NETBOOT6, ["assets", "add", url, "--sha256", sum, "--to", "image", "--root", root]);
+  let said = "";
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  const part = join(root, ".incoming", `${sum}.part`);
+  for (let waited = 0; waited < 100 && !(existsSync(part) && statSync(part).size === 5); waited++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  child.kill("SIGTERM");
+  assert.equal(await new Promise((resolve) => child.once("close", resolve)), 1);
+  assert.equal(said, "netboot6: image: broken off\n");
+  assert.deepEqual(readdirSync(join(root, ".incoming")), [`${sum}.part`]);
 });
 
 const TELL = [
