@@ -78,6 +78,24 @@ test("names that no template knows are found before a machine asks", async () =>
   assert.match(found[0] ?? "", /^6 profiles\.d\.cmdline: \{\{ doman \}\} is no name that templates know.* \[unknown-name\]$/);
 });
 
+test("a value that a command line names is told where a machine of that profile has none", async () => {
+  const machines = [1, 2, 3, 4, 5].map((n) => `  - { name: n${n}, mac: "52:54:00:00:00:0${n}", profile: ${n === 1 ? "other" : "os"} }\n`);
+  const profiles = `profiles:
+  other: { poll: 5s }
+  os: { kernel: http://elsewhere/linux, cmdline: "a={{ machine.vars.disk }} b={{ machine.vars.net.token }}" }
+machines:
+  - { name: n0, mac: "52:54:00:00:00:06", profile: os, vars: { disk: /dev/sda, net: { token: x } } }
+`;
+  assert.deepEqual(await problems(profiles), []);
+  const found = await problems(profiles + machines.join(""));
+  assert.equal(found.length, 2);
+  assert.match(
+    found[0] ?? "",
+    /^5 profiles\.os\.cmdline: \{\{ machine\.vars\.disk \}\} .* vars of n2, n3, n4 and 1 more\. Give .* \[missing-var\]$/,
+  );
+  assert.match(found[1] ?? "", /machine\.vars\.net /);
+});
+
 test("a template under boot-assets that names what nobody has, or does not parse, is found with file, line and column", async () => {
   const preseed = join(dir, "boot-assets/preseed");
   mkdirSync(preseed, { recursive: true });

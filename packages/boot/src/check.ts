@@ -7,7 +7,7 @@ import { type Certificate, inspectCertificate, readCertificate } from "./certifi
 import { isBootScript } from "./files.ts";
 import { isIpxeScript, NO_IPXE_SCRIPT } from "./goes-into.ts";
 import { BOOT_PROGRAM_FILES } from "./rules.ts";
-import { unknownNames } from "./templates.ts";
+import { namedVars, unknownNames } from "./templates.ts";
 import { pathsInCmdline } from "./uses.ts";
 
 /** Made for the machine that asks, where no file is there. */
@@ -45,6 +45,7 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
         if (!exists(path) && !isMade(path))
           add([...at, "cmdline"], `no file ${path} under ${files.root}`, "Put it there, or correct the URL.");
       checkTemplate([...at, "cmdline"], profile.cmdline, add);
+      checkVars(appliance, name, profile.cmdline, add);
     } else if (profile.kind === "script") {
       if (!exists(profile.script)) add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
       else if (!files.templates.some((pattern) => matchesGlob(profile.script, pattern)))
@@ -82,6 +83,25 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
   for (const pattern of files.templates)
     for (const name of globSync(pattern, { cwd: files.root })) checkTemplateFile(join(files.root, name), name, ["http", "templates"], add);
   return findings;
+}
+
+const NAMED_MACHINES = 3;
+
+/** The machines of a profile without a value that its command line names: they would be given an error in place of a script. */
+function checkVars({ machines, networks, defaultProfile }: Appliance, profile: string, cmdline: string, add: Add): void {
+  const usual = networks.every((network) => network.defaultProfile === null) ? defaultProfile : null;
+  const its = machines.filter((machine) => (machine.profile ?? usual) === profile);
+  for (const each of namedVars(cmdline)) {
+    const lacking = its.filter(({ vars }) => !Object.hasOwn(vars, each)).map(({ name, macs }) => name ?? macs[0] ?? "a machine");
+    const more = lacking.length - NAMED_MACHINES;
+    if (lacking.length > 0)
+      add(
+        ["profiles", profile, "cmdline"],
+        `{{ machine.vars.${each} }} is named, and not among the vars of ${lacking.slice(0, NAMED_MACHINES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`,
+        "Give it to them: without it they boot nothing.",
+        "missing-var",
+      );
+  }
 }
 
 /** A file that is rendered: what its machines would be told, told before they ask. */

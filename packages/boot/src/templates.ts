@@ -127,6 +127,16 @@ export function unknownNames(text: string, source: string): string[] {
   }
 }
 
+/** The `machine.vars` that `text` names; none where it does not parse. */
+export function namedVars(text: string): string[] {
+  try {
+    const names = engine.globalFullVariablesSync(engine.parse(text));
+    return [...new Set(names.flatMap((name) => /^machine\.vars\.([\w-]+)/.exec(name)?.[1] ?? []))];
+  } catch {
+    return [];
+  }
+}
+
 const KNOWN = new Set([
   ...["http", "https", "tftp", "site", "domain", "done", "script"],
   ...["machine.name", "machine.mac", "machine.uuid", "machine.address"],

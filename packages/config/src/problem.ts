@@ -62,6 +62,7 @@ export const FINDING_IDS = [
   "missing-boot-file",
   "boot-program-unused",
   "unknown-name",
+  "missing-var",
   "broken-template",
   "ipxe-without-ipv6",
   "bad-certificate",
