@@ -239,7 +239,7 @@ ${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).
 
 type Says = (kind: string, duid: string, ...steps: string[]) => Promise<Namespace>;
 
-test("no boot program for its architecture; then a rule that names one that is not there; then an access list that leaves it out; then no router", async (t) => {
+test("no boot program for its architecture; then a rule that names one that is not there; then an access list that leaves it out; then no router; then no DHCPv6", async (t) => {
   const vlan = makeVlan(t);
   await assets(vlan, {}, false);
   const settings = "networks: [{ interface: prov0 }]\n";
@@ -265,6 +265,12 @@ test("no boot program for its architecture; then a rule that names one that is n
   assert.match(
     await verdict(appliance, "m-5254000c0004", "no-router"),
     /no router is heard on network prov0: .*UEFI HTTP boot waits 10 s.*delete `advertise: false`/,
+  );
+  await become('networks: [{ interface: prov0, dhcp: false }, { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64" }]\n');
+  rack(vlan, 2); // it was served before
+  assert.match(
+    await verdict(appliance, "m-5254000c0002", "not-served"),
+    /its Solicit is not answered: DHCPv6 is off on network prov0\. Delete `dhcp: false`/,
   );
 });
 

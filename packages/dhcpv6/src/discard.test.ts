@@ -63,6 +63,7 @@ test("what is not served is told under the machine's name, by its MAC and its ow
     {
       type: "dhcpv6.dropped",
       message: "Solicit",
+      clientKind: "system",
       why: "the relay's link-address 2001:db8:7::1 belongs to no network",
       client: "fe80::5054:ff:fe00:1",
       mac: "52:54:00:00:00:01",

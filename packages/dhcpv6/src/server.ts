@@ -90,7 +90,7 @@ const ANONYMOUS: Identified = { machine: NOBODY, mac: null, why: "nothing in it 
 
 /** `now` in Unix milliseconds. */
 export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {
-  const dropped = (message: string, why: string, more: Asker & { relay?: Address } = {}): Outcome => ({
+  const dropped = (message: string, why: string, more: Asker & { clientKind?: string; relay?: Address } = {}): Outcome => ({
     send: null,
     leases: [],
     machines: [],
@@ -105,19 +105,21 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const name = messageName(message.type);
   const relay = relays.length > 0 ? { relay: incoming.source } : {};
   const innermost = relays.at(-1);
-  // Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have.
-  const refused = (why: string, network?: string): Outcome => {
-    const client = innermost?.peerAddress ?? incoming.source;
-    const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
-    const who = mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) };
-    return dropped(name, why, { client, ...who, ...relay, ...(network === undefined ? {} : { network }) });
-  };
 
   // RFC 9915 §18.4: a client speaks to the group; what it sends to one server's address is discarded.
   if (relays.length === 0 && !incoming.destination.startsWith("ff"))
     return dropped(name, "a client sent it to an address of ours and not to ff02::1:2");
 
   const facts = readClientFacts(message);
+  // Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have.
+  const refused = (why: string, network?: string): Outcome => {
+    const client = innermost?.peerAddress ?? incoming.source;
+    const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
+    const who = mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) };
+    const sent = facts.ok ? { clientKind: clientKind(facts.value) } : {};
+    return dropped(name, why, { ...sent, client, ...who, ...relay, ...(network === undefined ? {} : { network }) });
+  };
+
   if (!facts.ok) return refused(facts.why);
   const refusal = discard(message.type, facts.value, state.serverDuid);
   if (refusal !== null) return refused(refusal);
@@ -127,8 +129,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const { network } = chosen;
   if (!network.dhcp) return refused(`DHCPv6 is off on network ${network.name}`, network.name);
 
-  const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
   const kind = clientKind(facts.value);
+  const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
   const known = state.machines.identify(
     {
       relayMac: relayMac(innermost),
@@ -163,7 +165,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
 
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {
-    events.push({ type: "dhcpv6.dropped", message: name, why: reply.why.join("; "), ...asker, ...relay });
+    events.push({ type: "dhcpv6.dropped", message: name, clientKind: kind, why: reply.why.join("; "), ...asker, ...relay });
     return { send: null, leases: [], machines: identified.changed, events };
   }
   events.push({

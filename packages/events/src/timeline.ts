@@ -315,20 +315,21 @@ const bootOf = (boot: BootRecord): Boot => ({
   })),
 });
 
-/** Firmware solicits only after a reset; iPXE from a ROM begins a boot where the last one had come past its script. */
+/** Firmware solicits only after a reset, answered or not; iPXE from a ROM begins a boot where the last one had come past its script. */
 function beginsBoot(last: BootRecord, event: BootEvent): boolean {
-  if (event.type !== "dhcpv6.answered") return false;
+  if ((event.type !== "dhcpv6.answered" && event.type !== "dhcpv6.dropped") || event.clientKind === undefined) return false;
   const come = last.stages.at(-1);
-  const isBootClient = event.clientKind.startsWith("firmware") || event.clientKind === "ipxe";
+  const isFirmware = event.clientKind.startsWith("firmware");
+  const isIpxe = event.clientKind === "ipxe";
   if (!come) {
     const asked = last.entries.findLast(({ event }) => !event.type.startsWith("ra."))?.event;
-    return isBootClient && ((asked && isOfSystem(asked)) || event.at - (asked?.at ?? last.startedAt) > APART_MS);
+    return (isFirmware || isIpxe) && ((asked && isOfSystem(asked)) || event.at - (asked?.at ?? last.startedAt) > APART_MS);
   }
-  if (event.clientKind.startsWith("firmware")) return event.message === "Solicit" && order(come.name) > order("firmware");
-  return event.clientKind === "ipxe" && order(come.name) > order("script");
+  if (isFirmware) return event.message === "Solicit" && order(come.name) > order("firmware");
+  return isIpxe && order(come.name) > order("script");
 }
 
-const isOfSystem = (event: BootEvent): boolean => event.type === "dhcpv6.answered" && event.clientKind === "system";
+const isOfSystem = (event: BootEvent): boolean => "clientKind" in event && event.clientKind === "system";
 
 /** Takes the solicitations of a machine that was switched on just now out of its last boot: firmware solicits routers first. */
 function solicitedBefore({ entries }: BootRecord, at: number): BootRecord["entries"] {

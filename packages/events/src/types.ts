@@ -88,7 +88,14 @@ export type EventBody =
       /** How the machine, the network, the lease and the boot file were chosen, in an operator's words. */
       readonly why: readonly string[];
     } & Asker)
-  | ({ readonly type: "dhcpv6.dropped"; readonly message: string; readonly why: string; readonly relay?: Address } & Asker)
+  | ({
+      readonly type: "dhcpv6.dropped";
+      readonly message: string;
+      /** As in `dhcpv6.answered`, where the message could be read. */
+      readonly clientKind?: string;
+      readonly why: string;
+      readonly relay?: Address;
+    } & Asker)
   | ({
       readonly type: "dns.answered";
       readonly name: string;

@@ -477,6 +477,18 @@ test("answers asked for by a stranger on another network, or before the machine 
   assert.match(verdict([...INITRD, file], 30)?.text ?? "", /^2001:db8::77 asked for \/ks\/node\.ks/);
 });
 
+test("firmware that is not answered begins a boot, whatever became of the one before; a system that is not is as it was", () => {
+  const solicit = (clientKind: string): EventBody =>
+    ({ ...dropped("relay 2001:db8::9 is not among the relays of network rack-2"), clientKind }) as EventBody;
+  for (const before of [PROGRAM, INSTALLER, [...ANSWERS, DONE]]) {
+    assert.equal(verdict([...before, solicit("firmware-http")], 1)?.rule, "not-served");
+    // Two relays on its link, one of which is not ours.
+    assert.equal(verdict([...before, solicit("firmware-http"), ...FIRMWARE], 1), null);
+    assert.equal(verdict([...before, ...FIRMWARE, solicit("firmware-http")], 1), null);
+  }
+  assert.equal(verdict([...ANSWERS, DONE, solicit("system")], 1), null);
+});
+
 test("a rival router is not blamed for a program that solicits none", () => {
   assert.notEqual(verdict(FAULTS["rival-router"]?.events.slice(0, -1) ?? [], 40)?.rule, "rival-router");
 });
