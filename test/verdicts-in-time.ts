@@ -161,9 +161,9 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
   );
 });
 
-test("a file that this host's disk does not give is not blamed on the machine", { timeout: 60_000 }, async (t) => {
+test("a file that this host's disk does not give, or that is empty, is not blamed on the machine", { timeout: 60_000 }, async (t) => {
   const vlan = makeVlan(t);
-  await assets(vlan, { "debian12/linux": Buffer.alloc(5_000_000) });
+  await assets(vlan, { "debian12/linux": Buffer.alloc(5_000_000), "debian12/empty": "" });
   const inTime = await startInTime(
     t,
     vlan,
@@ -171,6 +171,12 @@ test("a file that this host's disk does not give is not blamed on the machine", 
   );
   const { namespace, fetch } = host(vlan, 1);
   await fetch("iPXE/1.21", "/boot.ipxe");
+  const other = host(vlan, 2);
+  for (const path of ["/boot.ipxe", "/debian12/empty"]) await other.fetch("iPXE/1.21", path);
+  assert.match(
+    await verdict(inTime.appliance, "n2", "file-empty"),
+    /asked for \/debian12\/empty, and that file is empty.*put it there whole/,
+  );
   const file = join(vlan.dir, "boot-assets/debian12/linux");
   const slow = ["--trace=pread64", "-P", file, "--inject=pread64:delay_enter=40000000"];
   const disk = vlan.server.spawn(["strace", "-f", ...slow, "-o", "/dev/null", "-p", String(inTime.appliance.pid)], {

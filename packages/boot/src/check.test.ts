@@ -24,7 +24,7 @@ test("a folder that is not there, then files that are not, each with the line an
   assert.match((await problems(""))[0] ?? "", /http\.root: there is no folder .*boot-assets.* \[missing-boot-file\]$/);
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   assert.match((await problems(""))[0] ?? "", /given no boot program\. Run: netboot6 assets add ipxe/);
-  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
+  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "MZ");
   assert.deepEqual(await problems(""), []);
   const found = await problems("profiles:\n  d:\n    kernel: debian-12/linux\n    initrd: [http://elsewhere/i.gz, own/i.gz]\n");
   assert.equal(found.length, 2);
@@ -57,6 +57,27 @@ test("a boot program that is not there is told, with the command that brings it;
   assert.match(unused[0] ?? "", /^4 profiles\.d\.bootProgram: boot\.rules take the place.* \[boot-program-unused\]$/);
 });
 
+test("a file that a failed download left empty is told of, whoever names it", async () => {
+  const program = join(dir, "boot-assets/ipxe/x86_64/ipxe.efi");
+  writeFileSync(program, "");
+  writeFileSync(join(dir, "boot-assets/empty"), "");
+  const rule = (path: string): string => `boot: { rules: [{ userClass: iPXE, url: "{{ http }}/${path}" }] }\n`;
+  const all = [
+    ["", /^\d+ boot: ipxe\/x86_64\/ipxe\.efi is empty\. Put it there whole: netboot6 assets add ipxe\./],
+    [rule("ipxe/x86_64/ipxe.efi"), /url: ipxe\/x86_64\/ipxe\.efi is empty/],
+    [`profiles: { d: { kernel: empty } }\n${rule("boot.ipxe")}`, /kernel: empty is empty\. Put it there whole\./],
+    [`profiles: { d: { kernel: "http://elsewhere/linux", initrd: [empty] } }\n${rule("boot.ipxe")}`, /initrd: empty is empty/],
+    [`profiles: { d: { script: empty } }\n${rule("boot.ipxe")}`, /script: empty is empty/],
+  ] as const;
+  for (const [configuration, says] of all) {
+    const found = await problems(configuration);
+    assert.equal(found.length, 1, found.join("\n"));
+    assert.match(found[0] ?? "", says);
+    assert.match(found[0] ?? "", / \[empty-boot-file\]$/);
+  }
+  writeFileSync(program, "MZ");
+});
+
 test("an iPXE that was built without IPv6 is told", async () => {
   const file = join(dir, "boot-assets/ipxe/x86_64/ipxe.efi");
   writeFileSync(file, "iPXE ICMPv6");
@@ -67,7 +88,7 @@ test("an iPXE that was built without IPv6 is told", async () => {
   assert.match((await problems(""))[0] ?? "", without);
   const rules = 'boot: { rules: [{ url: "{{ http }}/ipxe/x86_64/ipxe.efi" }] }\n';
   assert.match((await problems(rules))[0] ?? "", without);
-  writeFileSync(file, "");
+  writeFileSync(file, "MZ");
 });
 
 test("names that no template knows are found before a machine asks", async () => {
@@ -128,7 +149,7 @@ test("a profile's script is read as the machine would be given it: one that iPXE
 
 test("a certificate that is missing, of another key, for another name or running out is found before firmware refuses it", async () => {
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
-  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
+  writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "MZ");
   const tls = (name: string): string => `http: { tls: { cert: cert.pem, key: key.pem, name: ${name} } }\n`;
   assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /^3 http\.tls: cannot read .*cert\.pem: ENOENT.* \[bad-certificate\]$/);
   const subject = ["-subj", "/CN=boot", "-addext", "subjectAltName=DNS:boot.rack.example"];

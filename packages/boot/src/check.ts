@@ -1,5 +1,5 @@
 /** What the configuration names and boot-assets does not have; templates that cannot be rendered. */
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import type { Appliance, BootProgram, Finding, FindingId } from "@netboot6/config";
 import { assetOf } from "./catalogue.ts";
@@ -12,7 +12,8 @@ import { pathsInCmdline } from "./uses.ts";
 
 /** Made for the machine that asks, where no file is there. */
 const isMade = (path: string): boolean => isBootScript(path) || path.endsWith("autoexec.ipxe");
-const isUrl = (path: string): boolean => /^[a-z]+:\/\//.test(path);
+/** A URL, or a path that is known only once it is rendered. */
+const isElsewhere = (path: string): boolean => /^[a-z]+:\/\//.test(path) || path.includes("{{");
 
 type Add = (path: Finding["path"], what: string, mend: string, id?: FindingId) => void;
 
@@ -26,7 +27,15 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
   const add: Add = (path, what, mend, id = "missing-boot-file") => {
     findings.push({ id, severity: "warning", path, what, mend });
   };
-  const exists = (path: string): boolean => isUrl(path) || path.includes("{{") || existsSync(join(files.root, path));
+  /** Tells of a file that is not there, or has nothing in it. */
+  const isThere = (at: Finding["path"], path: string, hint = assetHint(path)): boolean => {
+    if (isElsewhere(path)) return true;
+    const stat = statSync(join(files.root, path), { throwIfNoEntry: false });
+    if (!stat) add(at, `no file ${path} under ${files.root}`, `Put it there${hint}.`);
+    else if (stat.isFile() && stat.size === 0) addEmpty(at, path, add, hint);
+    else return true;
+    return false;
+  };
   if (!existsSync(files.root)) {
     add(["http", "root"], `there is no folder ${files.root}`, "Create it, or name the one that has your boot files.");
     return findings;
@@ -39,16 +48,15 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
         ...Object.values(profile.kernel).map((path) => ["kernel", path] as const),
         ...profile.initrd.flatMap((each) => Object.values(each).map((path) => ["initrd", path] as const)),
       ];
-      for (const [key, path] of paths)
-        if (!exists(path)) add([...at, key], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
+      for (const [key, path] of paths) isThere([...at, key], path);
+      // An answers file may be empty on purpose, as cloud-init's meta-data is.
       for (const path of pathsInCmdline(profile.cmdline))
-        if (!exists(path) && !isMade(path))
+        if (!isElsewhere(path) && !isMade(path) && !existsSync(join(files.root, path)))
           add([...at, "cmdline"], `no file ${path} under ${files.root}`, "Put it there, or correct the URL.");
       checkTemplate([...at, "cmdline"], profile.cmdline, add);
       checkVars(appliance, name, profile.cmdline, add);
     } else if (profile.kind === "script") {
-      if (!exists(profile.script)) add([...at, "script"], `no file ${profile.script} under ${files.root}`, "Put it there.");
-      else if (!files.templates.some((pattern) => matchesGlob(profile.script, pattern)))
+      if (isThere([...at, "script"], profile.script, "") && !files.templates.some((pattern) => matchesGlob(profile.script, pattern)))
         checkTemplateFile(join(files.root, profile.script), profile.script, [...at, "script"], add, profile.bootProgram === "ipxe");
     }
   }
@@ -77,8 +85,8 @@ export function checkBootFiles(appliance: Appliance, now = Date.now()): Finding[
     checkTemplate(["boot", "rules", index, "url"], rule.url, add);
     const path = /^\{\{-?\s*(?:https?|tftp)\s*-?\}\}\/+([^?{]+)$/.exec(rule.url)?.[1];
     if (path === undefined || isMade(path)) continue;
-    if (!exists(path)) add(["boot", "rules", index, "url"], `no file ${path} under ${files.root}`, `Put it there${assetHint(path)}.`);
-    else checkIpxe(["boot", "rules", index, "url"], files.root, path, add);
+    const at = ["boot", "rules", index, "url"];
+    if (isThere(at, path)) checkIpxe(at, files.root, path, add);
   }
   for (const pattern of files.templates)
     for (const name of globSync(pattern, { cwd: files.root })) checkTemplateFile(join(files.root, name), name, ["http", "templates"], add);
@@ -129,6 +137,10 @@ function checkTemplateFile(file: string, name: string, at: Finding["path"], add:
 
 const TEMPLATE_NAMES = "boot-assets/README.md has the list.";
 
+/** A download that failed leaves such a file. */
+const addEmpty = (at: Finding["path"], path: string, add: Add, hint = assetHint(path)): void =>
+  add(at, `${path} is empty`, `Put it there whole${hint}.`, "empty-boot-file");
+
 /** An EFI iPXE carries the names of its protocols as they are; BIOS ones are compressed and tell nothing. */
 function checkIpxe(path: Finding["path"], root: string, name: string, add: Add): void {
   if (!name.endsWith(".efi")) return;
@@ -138,6 +150,7 @@ function checkIpxe(path: Finding["path"], root: string, name: string, add: Add):
   } catch {
     return; // told as missing
   }
+  if (program.length === 0) addEmpty(path, name, add);
   if (program.includes("iPXE") && !program.includes("ICMPv6"))
     add(path, `${name} is an iPXE without IPv6: it will hear nothing`, `Take another build${assetHint(name)}.`, "ipxe-without-ipv6");
 }

@@ -60,6 +60,7 @@ export const FINDING_IDS = [
   "http-url-for-pxe",
   "ipxe-would-loop",
   "missing-boot-file",
+  "empty-boot-file",
   "boot-program-unused",
   "unknown-name",
   "missing-var",

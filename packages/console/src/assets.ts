@@ -10,7 +10,7 @@ const MOST_FILES = 10_000;
 export async function listAssets(appliance: Appliance): Promise<AssetsView> {
   const root = (appliance.http ?? appliance.tftp)?.root ?? null;
   const missing = checkBootFiles(appliance)
-    .filter(({ id }) => id === "missing-boot-file")
+    .filter(({ id }) => id === "missing-boot-file" || id === "empty-boot-file")
     .map(({ path, what, mend }) => ({ key: formatKey(path), what, mend }));
   if (root === null) return { root, files: [], truncated: false, missing };
   const uses = usesOf(appliance);

@@ -1,7 +1,7 @@
 /** Verdicts on what a machine was served, or was not. */
 import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
-import { isScript, type StageName } from "./stages.ts";
+import { isOptional, isScript, type StageName, stageOrder } from "./stages.ts";
 import type { BootRecord, StageRecord } from "./timeline.ts";
 import type { BootEvent, HeldUpBy } from "./types.ts";
 import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
@@ -134,6 +134,16 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     if (!event || event.why === undefined) return null;
     return { text: `${asked(is, event)} and it could not be read: ${event.why}.`, mend: "Look at the file's rights and at the disk." };
   },
+  "file-empty": ({ boot, stage }) => {
+    if (stage === null || stageOrder(stage.name) > stageOrder("initrd")) return null;
+    const event = boot.entries.map(({ event }) => event).findLast(isEmptyFile);
+    return event === undefined || lastDownload(boot, event.path) !== event
+      ? null
+      : {
+          text: `it asked for ${event.path}, and that file is empty.`,
+          mend: "A download of it failed, or a disk was full: put it there whole.",
+        };
+  },
   "program-not-efi": ({ boot, stage, silent }) => {
     const last = stage?.name === "firmware" && silent >= SIZED_SECONDS ? boot.entries.at(-1)?.event : undefined;
     return last?.type === "http.finished" && last.method === "HEAD" && last.status === 200 && !/\.(efi|iso|img)$/i.test(last.path)
@@ -185,6 +195,16 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
 
 const pathOf = ({ stage }: Case): string => (stage && "path" in stage.last ? stage.last.path : "the file");
 
-function lastDownload({ entries }: BootRecord): Download | undefined {
-  return entries.findLast(({ event }) => event.type === "http.finished" || event.type === "tftp.finished")?.event as Download | undefined;
-}
+const isDownload = (event: BootEvent): event is Download => event.type === "http.finished" || event.type === "tftp.finished";
+const isEmptyFile = (event: BootEvent): event is Download =>
+  isDownload(event) &&
+  event.size === 0 &&
+  event.why === undefined &&
+  (event.status === 200 || event.status === "sent") &&
+  !isOptional(event.path);
+
+/** The last one, or the last one of that file. */
+const lastDownload = ({ entries }: BootRecord, path?: string): Download | undefined =>
+  entries.map(({ event }) => event).findLast((event) => isDownload(event) && (path === undefined || event.path === path)) as
+    | Download
+    | undefined;

@@ -114,6 +114,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     events: [...FIRMWARE, got("/ipxe/x86_64/ipxe.efi", { status: 403, why: "2001:db8::5 is not among those whom http.allow names" })],
     says: /firmware asked for \/ipxe\/x86_64\/ipxe\.efi and was refused: .*http\.allow/,
   },
+  "file-empty": {
+    events: [...KERNEL, got("/debian-12/initrd.gz", { sent: 0, size: 0 }), got("/debian-12/more.gz")],
+    says: /it asked for \/debian-12\/initrd\.gz, and that file is empty\. A download of it failed/,
+  },
   "program-missing": {
     events: [...FIRMWARE, missing("/ipxe/x86_64/ipxe.efi"), missing("/ipxe/x86_64/ipxe.efi")],
     says: /firmware asked for \/ipxe\/x86_64\/ipxe\.efi 2 times: no such file under boot-assets\. .*netboot6 assets add ipxe/,
@@ -444,6 +448,15 @@ test("a boot that a version without files in its stages stored goes on", () => {
   bus.subscribe(again.read);
   bus.emit(missing("/debian-12/linux"));
   assert.match(again.verdict(machine, 1000)?.text ?? "", /^iPXE asked for \/debian-12\/linux: no such file/);
+});
+
+test("an empty file is told of from the request for its size on, and no more once it came whole, or where the installer is up", () => {
+  const empty = (path: string, more: Record<string, unknown> = {}): EventBody => got(path, { sent: 0, size: 0, ...more });
+  const sized = empty("/ipxe/x86_64/ipxe.efi", { method: "HEAD", userAgent: "UefiHttpBoot/1.0" });
+  assert.equal(verdict([...FIRMWARE, sized], 1)?.rule, "file-empty");
+  assert.equal(verdict([...SCRIPT, empty("/debian-12/linux"), got("/debian-12/linux")], 1), null);
+  assert.equal(verdict([...SCRIPT, empty("/favicon.ico")], 1), null);
+  assert.equal(verdict([...INSTALLER, empty("/meta-data", { userAgent: "Cloud-Init" })], 1), null);
 });
 
 test("how often a file was asked for is counted of that file alone", () => {

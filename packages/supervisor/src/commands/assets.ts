@@ -174,7 +174,9 @@ export async function checkAssets(options: AssetOptions & { json?: true }): Prom
 const missingFiles = (appliance: Appliance | null): string[] =>
   appliance === null
     ? []
-    : checkBootFiles(appliance).flatMap(({ id, what, mend }) => (id === "missing-boot-file" ? [`${what}. ${mend}`] : []));
+    : checkBootFiles(appliance).flatMap(({ id, what, mend }) =>
+        id === "missing-boot-file" || id === "empty-boot-file" ? [`${what}. ${mend}`] : [],
+      );
 
 /** Boot files may come before there is a configuration; null: there is one, and it is bad. */
 async function placeOf({ config, root }: AssetOptions): Promise<{ root: string; appliance: Appliance | null } | null> {
