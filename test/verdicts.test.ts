@@ -110,8 +110,7 @@ ${machine(1, "kernel")}${machine(2, "initrd")}${machine(3, "template")}${machine
       const box = page.locator(".verdict", { hasText: rule });
       await box.waitFor();
       const seen = (await box.textContent()) ?? "";
-      assert.match(seen, text);
-      assert.match(seen, mend);
+      for (const pattern of [text, mend]) assert.match(seen, new RegExp(pattern.source.replaceAll("`", "")), "set in code's own type");
     });
   }
 });
