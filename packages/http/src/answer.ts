@@ -25,6 +25,8 @@ import type { Turns } from "./turns.ts";
 /** What a request is answered from. */
 export interface Serving {
   readonly files: BootFiles;
+  /** Absolute: what is served. */
+  readonly root: string;
   readonly cache: FileCache;
   /** `client` is a socket's text of its address; it may have a zone. */
   readonly allowed: (client: string) => boolean;
@@ -109,7 +111,9 @@ export class Answerer {
         return exchange.text(200, found.body, { type: contentType(found.name), headers: { "Cache-Control": "no-store" } });
       case "directory":
         if (!serving.listing) return exchange.text(404, `Not found: ${shown}\n`, { why: "a directory, and http.listing is off" });
-        return directoryPage(shown, found.file).then((page) => exchange.text(200, page, { type: "text/html; charset=utf-8" }));
+        return directoryPage(shown, found.file, serving.root).then((page) =>
+          exchange.text(200, page, { type: "text/html; charset=utf-8" }),
+        );
       case "file":
         return this.#answerFile(serving, exchange, found, found.name);
     }

@@ -1,6 +1,6 @@
 /** A directory as a page. */
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, join, sep } from "node:path";
 
 interface Item {
   readonly name: string;
@@ -19,10 +19,14 @@ td + td, th + th { text-align: right; white-space: nowrap; font-variant-numeric:
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 const byName = new Intl.Collator("en", { numeric: true });
 
-/** The page of the folder `folder`, which was asked for as `path`, decoded: folders first, then files with size and time. Dot files are not shown. */
-export async function directoryPage(path: string, folder: string): Promise<string> {
+/**
+ * The page of the folder `folder`, which was asked for as `path`, decoded: folders first, then files with size and time. Dot files, and
+ * what leads out of `root`, are not shown.
+ */
+export async function directoryPage(path: string, folder: string, root: string): Promise<string> {
+  const top = (await realpath(root)) + sep;
   const entries = (await readdir(folder)).filter((name) => !name.startsWith("."));
-  const items = (await Promise.all(entries.map((name) => look(folder, name)))).filter((item) => item !== null);
+  const items = (await Promise.all(entries.map((name) => look(join(folder, name), top)))).filter((item) => item !== null);
   items.sort((a, b) => Number(a.size !== null) - Number(b.size !== null) || byName.compare(a.name, b.name));
   const base = path.endsWith("/") ? path : `${path}/`;
   const href = (to: string): string => to.split("/").map(encodeURIComponent).join("/");
@@ -38,8 +42,9 @@ export async function directoryPage(path: string, folder: string): Promise<strin
   return `<!doctype html><html lang="en"><head>${head}</head><body><h1>${title}</h1>${items.length === 0 ? "<p>It is empty.</p>" : ""}${table}</body></html>\n`;
 }
 
-/** Null: gone meanwhile, or a link to nothing. */
-async function look(folder: string, name: string): Promise<Item | null> {
-  const info = await stat(join(folder, name)).catch(() => null);
-  return info && { name, size: info.isDirectory() ? null : info.size, modified: info.mtime };
+/** Null: gone meanwhile, or a link to nothing that is served. */
+async function look(entry: string, top: string): Promise<Item | null> {
+  const real = await realpath(entry).catch(() => null);
+  const info = real?.startsWith(top) ? await stat(real).catch(() => null) : null;
+  return info && { name: basename(entry), size: info.isDirectory() ? null : info.size, modified: info.mtime };
 }

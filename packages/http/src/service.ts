@@ -140,7 +140,7 @@ function prepare({ http, networks }: HttpSettings, link: Link, before: Prepared 
   const files = new BootFiles({ root: http.root, templates: http.templates }, link.ask);
   const cache = before && before.http.cache === http.cache ? before.serving.cache : new FileCache(http.cache ?? memoryBytes() / 4);
   const allowed = remembered(accessList(http.allow, networks));
-  return { http, serving: { files, cache, networks, listing: http.listing, allowed } };
+  return { http, serving: { files, root: http.root, cache, networks, listing: http.listing, allowed } };
 }
 
 type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
