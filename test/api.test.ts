@@ -259,6 +259,9 @@ ${machines}`,
     for (const line of words ?? []) assert.match(line, /^\d\d:\d\d:\d\d node-21: (HTTP GET \/rescue\/vmlinuz: 404|stands still: )/);
     const refused = await command(vlan, appliance, "events", "--last", "many");
     assert.deepEqual([refused.code, refused.stdout], [1, ""]);
+    const unknown = await command(vlan, appliance, "events", "--type", "dhcpv4");
+    assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
+    assert.match(unknown.stderr, /no event is called dhcpv4/);
   });
 
   await t.test("a shell that sourced the completion offers the names of the machines", async () => {

@@ -257,6 +257,7 @@ test("what is wrong is told as problem+json, with the status that fits", async (
     [422, put({ profile: "" }, json)],
     [400, put({ profile: 1 }, json)],
     [400, { url: "/api/v1/events?last=many" }],
+    [422, { url: "/api/v1/events?type=dhcpv6&type=dhcp" }],
     [413, put({ profile: "x".repeat(100_000) }, json)],
     [503, { url: "/readyz" }],
   ];

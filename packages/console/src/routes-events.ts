@@ -1,5 +1,5 @@
 /** The stream of events to whoever follows it: server-sent, from where a reader left off. */
-import { type BootEvent, type Level, levelOf } from "@netboot6/events";
+import { type BootEvent, isEventType, type Level, levelOf } from "@netboot6/events";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { Followers } from "./followers.ts";
@@ -45,6 +45,8 @@ export function eventRoutes(app: FastifyInstance, { bus, readings, registry }: C
     (request, reply) => {
       if (followers.size >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers.size} already follow the stream`);
       const { machine } = request.query;
+      const unknown = typesOf(request.query)?.find((type) => !isEventType(type));
+      if (unknown !== undefined) return problem(reply, 422, "No such event", `no event is called ${unknown}: docs/log.md has them`);
       const query =
         machine === undefined ? request.query : { ...request.query, machine: machineCalled(machine, registry.machines)?.id ?? machine };
       reply.hijack();
@@ -81,9 +83,12 @@ function missedSince(id: string | string[] | undefined, run: string, ring: Conte
   return of === run && /^\d{1,15}$/.test(seq ?? "") ? ring.after(Number(seq)) : null;
 }
 
-function isWanted(event: BootEvent, { machine, type, level }: Filter): boolean {
+const typesOf = ({ type }: Filter): string[] | undefined => (typeof type === "string" ? [type] : type);
+
+function isWanted(event: BootEvent, query: Filter): boolean {
+  const { machine, level } = query;
   if (machine !== undefined && !("machine" in event && event.machine === machine)) return false;
-  const types = typeof type === "string" ? [type] : type;
+  const types = typesOf(query);
   if (types !== undefined && !types.some((each) => event.type === each || event.type.startsWith(`${each}.`))) return false;
   if (level === undefined) return true;
   const own = levelOf(event);

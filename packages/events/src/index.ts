@@ -2,6 +2,7 @@ export * from "./bus.ts";
 export * from "./describe.ts";
 export * from "./drops.ts";
 export type * from "./link.ts";
+export { isEventType } from "./reference.ts";
 export * from "./relays.ts";
 export { STAGES, type StageName } from "./stages.ts";
 export { type Boot, type Entry, type MachineTimeline, type Stage, type StoredBoot, Timelines } from "./timeline.ts";

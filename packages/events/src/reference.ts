@@ -95,6 +95,9 @@ const EVENTS: Readonly<Record<EventType, Meaning>> = {
   },
 };
 
+/** Whether events have this type, or a type that begins with it: `dhcpv6.answered`, `dhcpv6`. */
+export const isEventType = (type: string): boolean => Object.keys(EVENTS).some((each) => each === type || each.startsWith(`${type}.`));
+
 /** The page's table, in Markdown. */
 export function eventTable(): string {
   const heads = ["event", "level", "it means", "what to do"];
