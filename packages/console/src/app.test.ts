@@ -357,10 +357,15 @@ test("the OpenAPI description has every route, its parameters and its answers", 
     "get /api/v1/networks",
     "get /api/v1/stages",
     "get /api/v1/status",
+    "get /healthz",
+    "get /metrics",
+    "get /readyz",
     "post /api/v1/machines/{id}/boot-again",
     "put /api/v1/machines/{id}/profile",
   ]);
   const machines = paths["/api/v1/machines"]?.get;
   assert.deepEqual(machines?.parameters?.map(({ name }) => name).toSorted(), ["network", "search", "stage", "verdict"]);
   assert.deepEqual(Object.keys(machines?.responses ?? {}).toSorted(), ["200", "4XX"]);
+  for (const path of ["/readyz", "/api/v1/events"])
+    assert.deepEqual(Object.keys(paths[path]?.get?.responses ?? {}).toSorted(), ["200", "4XX", "503"]);
 });

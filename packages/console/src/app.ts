@@ -5,11 +5,13 @@ import fastify, { type FastifyInstance } from "fastify";
 import { refusal } from "./guard.ts";
 import { isPage, pageRoutes } from "./page.ts";
 import { BARE_HEADERS, problem, problemOf, refuseRequest } from "./problem.ts";
+import { described } from "./routes.ts";
 import { applianceRoutes, leaseRoutes, status } from "./routes-appliance.ts";
 import { dnsRoutes } from "./routes-dns.ts";
 import { eventRoutes } from "./routes-events.ts";
 import { explainRoutes } from "./routes-explain.ts";
 import { machineRoutes } from "./routes-machines.ts";
+import { healthView, statusView, textView } from "./schemas.ts";
 import type { Context } from "./sources.ts";
 import { VERSION } from "./version.ts";
 
@@ -92,14 +94,16 @@ export async function buildApp(context: Context): Promise<FastifyInstance> {
     { prefix: "/api/v1" },
   );
   await app.register(pageRoutes);
-  app.get("/healthz", { schema: { hide: true } }, async () => ({ status: "ok" }));
-  app.get("/readyz", { schema: { hide: true } }, async (_request, reply) => {
+  app.get("/healthz", described({ tag: "appliance", summary: "The process answers", gives: healthView }), async () => ({ status: "ok" }));
+  const ready = described({ tag: "appliance", summary: "Whether each service answers", gives: statusView, mayBeBusy: true });
+  app.get("/readyz", ready, async (_request, reply) => {
     const now = status(context);
     const failing = now.services.filter(({ ready }) => !ready).map(({ service, why }) => `${service}: ${why}`);
     if (now.ready) return now;
     return problem(reply, 503, "Not ready", failing.length > 0 ? failing.join("; ") : (now.waiting ?? "it starts"));
   });
-  app.get("/metrics", { schema: { hide: true } }, async (_request, reply) => {
+  const metrics = described({ tag: "appliance", summary: "Metrics for Prometheus", gives: textView, as: "text/plain" });
+  app.get("/metrics", metrics, async (_request, reply) => {
     const networks = settings().networks.map(({ name }) => name);
     const text = await readings.metrics.text({ machines: registry.machines, leases: registry.leases, networks });
     return reply.type(readings.metrics.contentType).send(text);

@@ -41,6 +41,7 @@ export function eventRoutes(app: FastifyInstance, { bus, readings, registry }: C
         .string()
         .describe("`id:` and `data:`, the event as JSON: seq, at (Unix milliseconds), type, and what docs/log.md says of the type"),
       as: "text/event-stream",
+      mayBeBusy: true,
     }),
     (request, reply) => {
       if (followers.size >= MAX_FOLLOWERS) return problem(reply, 503, "Too many", `${followers.size} already follow the stream`);

@@ -12,6 +12,8 @@ export interface Description {
   readonly gives: z.ZodType | null;
   /** How it comes, where it is no JSON. */
   readonly as?: string;
+  /** It answers 503 too. */
+  readonly mayBeBusy?: true;
 }
 
 const PROBLEM = {
@@ -19,7 +21,9 @@ const PROBLEM = {
   content: { "application/problem+json": { schema: jsonSchema(problemView) } },
 };
 
-export function described({ tag, summary, params, query, body, gives, as = "application/json" }: Description): { schema: object } {
+export function described({ tag, summary, params, query, body, gives, as = "application/json", mayBeBusy }: Description): {
+  schema: object;
+} {
   const good = gives === null ? { 204: { description: "Done", type: "null" } } : { 200: given(gives, as) };
   return {
     schema: {
@@ -28,7 +32,7 @@ export function described({ tag, summary, params, query, body, gives, as = "appl
       ...(params ? { params: jsonSchema(params, "input") } : {}),
       ...(query ? { querystring: jsonSchema(query, "input") } : {}),
       ...(body ? { body: jsonSchema(body, "input") } : {}),
-      response: { ...good, "4xx": PROBLEM },
+      response: { ...good, "4xx": PROBLEM, ...(mayBeBusy ? { 503: PROBLEM } : {}) },
     },
   };
 }

@@ -228,6 +228,9 @@ export const statusView = z.strictObject({
 });
 export type StatusView = z.infer<typeof statusView>;
 
+export const healthView = z.strictObject({ status: z.literal("ok") });
+export const textView = z.string();
+
 /** For a route's `schema`. */
 export function jsonSchema(schema: z.ZodType, io: "input" | "output" = "output"): Record<string, unknown> {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: "draft-7", io });
