@@ -6,10 +6,13 @@ import { bytes, clock, duration, look } from "./words.js";
 
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400, 604_800];
 
+/** A tick's label stands right of it: on a phone there is no room for one after so much of the axis. */
+const LAST_TICK = 0.8;
+
 /** Ticks of an axis over `span` milliseconds, in milliseconds: five at most. */
 function ticks(span) {
   const step = 1000 * (STEPS_S.find((seconds) => span / (seconds * 1000) <= 5) ?? span / 5000);
-  return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => i * step);
+  return Array.from({ length: Math.floor((LAST_TICK * span) / step) + 1 }, (_, i) => i * step);
 }
 
 const BESIDE = [
