@@ -109,6 +109,33 @@ test("a file that is missing fails its stage, and progress is seen while it load
   assert.deepEqual([loading?.name, loading?.sent, loading?.size, loading?.endedAt], ["initrd", 4, 10, null]);
 });
 
+test("a machine that asks for its script and a kernel that is not there for days keeps what came before", () => {
+  const { timelines, emit } = stream();
+  for (const event of BOOT.slice(0, 6)) emit(event);
+  for (let round = 0; round < 1000; round++)
+    for (const event of [rendered("/boot.ipxe"), got("/boot.ipxe", "iPXE/1"), got("/d/linux", "iPXE/1", 404)]) emit(event);
+  const { entries = [], stages = [] } = timelines.get("node-01", 0)?.boots[0] ?? {};
+  assert.match(entries[0]?.text ?? "", /DHCPv6 Solicit/);
+  assert.deepEqual(
+    entries.slice(-3).map(({ type, count }) => [type, count]),
+    [
+      ["machine.rendered", 1000],
+      ["http.finished", 1000],
+      ["http.finished", 1000],
+    ],
+  );
+  assert.equal(stages.at(-1)?.attempts, 1000);
+});
+
+test("an exchange that begins again is no repetition of the first one's offer", () => {
+  const { timelines, emit } = stream();
+  for (const event of [...BOOT.slice(0, 2), BOOT[0]]) if (event) emit(event);
+  assert.deepEqual(
+    timelines.get("node-01", 0)?.boots[0]?.entries.map(({ count }) => count),
+    [1, 1, 1],
+  );
+});
+
 test("what a client repeats is one entry with its count", () => {
   const { timelines, emit } = stream();
   for (let i = 0; i < 1000; i++) emit(dhcp("Renew", "Reply", "system"));
@@ -123,7 +150,7 @@ test("what a client repeats is one entry with its count", () => {
 test("it is bounded: five boots, 200 entries each", () => {
   const { timelines, emit } = stream();
   for (let i = 0; i < 8; i++) for (const event of BOOT) emit(event);
-  for (let i = 0; i < 500; i++) emit(rendered("/boot.ipxe"));
+  for (let i = 0; i < 500; i++) emit(rendered(`/${i}.ipxe`));
   const boots = timelines.get("node-01", 0)?.boots ?? [];
   assert.equal(boots.length, 5);
   assert.equal(boots.at(-1)?.entries.length, 200);

@@ -97,6 +97,11 @@ const KERNEL_MS = 3_000;
 /** Firmware that is not answered asks again sooner. */
 const APART_MS = 600_000;
 
+/** A machine that asks for its script and kernel again and again: each is one entry with its count, as what it does in a round is so much. */
+const ROUND = 4;
+/** DHCPv6 is an exchange: an offer that comes after a lease is another. */
+const roundOf = ({ type }: BootEvent): number => (type === "dhcpv6.answered" ? 1 : ROUND);
+
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
@@ -207,10 +212,10 @@ export class Timelines {
   };
 
   #add({ entries }: BootRecord, event: BootEvent): void {
-    const last = entries.at(-1);
-    if (last && isAgain(last.event, event)) {
-      last.event = event;
-      last.count++;
+    const again = entries.findLastIndex((entry, i) => i >= entries.length - roundOf(event) && isAgain(entry.event, event));
+    const [before] = again === -1 ? [] : entries.splice(again, 1);
+    if (before) {
+      entries.push({ event, count: before.count + 1 });
       return;
     }
     entries.push({ event, count: 1 });
@@ -261,13 +266,18 @@ function isEntry(event: BootEvent): boolean {
 }
 
 /** A repetition, of which the newest tells all. */
-const isAgain = (a: BootEvent, b: BootEvent): boolean =>
-  a.type === "dhcpv6.answered" &&
-  b.type === "dhcpv6.answered" &&
-  a.message === b.message &&
-  a.answer === b.answer &&
-  a.clientKind === b.clientKind &&
-  a.duid === b.duid;
+function isAgain(a: BootEvent, b: BootEvent): boolean {
+  if (a.type === "dhcpv6.answered" && b.type === "dhcpv6.answered")
+    return a.message === b.message && a.answer === b.answer && a.clientKind === b.clientKind && a.duid === b.duid;
+  if (a.type === "machine.rendered" && b.type === "machine.rendered")
+    return a.path === b.path && a.profile === b.profile && a.stopped === b.stopped && a.why === b.why;
+  if (a.type === "http.finished" && b.type === "http.finished")
+    return a.method === b.method && a.path === b.path && a.status === b.status && a.why === b.why && isPolled(b);
+  return false;
+}
+
+/** What iPXE asks for again and again while it waits, or is refused. */
+const isPolled = ({ path, status }: Extract<BootEvent, { type: "http.finished" }>): boolean => isScript(path) || status >= 400;
 
 function besideOf({ stages, entries }: BootRecord): Beside[] {
   const beside: { -readonly [Key in keyof Beside]: Beside[Key] }[] = [];
