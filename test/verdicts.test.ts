@@ -259,6 +259,16 @@ test("no boot program for its architecture; then a rule that names one that is n
   await become(`${settings}${rule}http: { allow: ["2001:db8:9::/64"] }\n`);
   rack(vlan, 3);
   assert.match(await verdict(appliance, "m-5254000c0003", "not-allowed"), /was refused: .*Add its prefix to http\.allow/);
+  await become(`${settings}dns: { allow: ["2001:db8:9::/64"] }\n`);
+  const installer = vlan.client("installer", { mac: MACHINE(5).mac });
+  installer.up();
+  const asks = (...argv: string[]): Promise<unknown> => installer.namespace.exec(argv, { timeout: 20 });
+  await asks("curl", "-sS", "--retry", "5", "--retry-all-errors", `http://[${vlan.address}]/boot.ipxe`);
+  await asks("dig", "+tries=1", `@${vlan.address}`, "AAAA", "mirror.example");
+  assert.match(
+    await verdict(appliance, "m-5254000c0005", "dns-failed"),
+    /its question for mirror\.example was refused\. Add its prefix to dns\.allow/,
+  );
   await become(`networks: [{ interface: prov0, advertise: false }]\n${rule}`);
   await until(vlan, 4, "leased");
   assert.match(

@@ -134,6 +134,16 @@ test("names are percent-encoded UTF-8; the host may be of any form; HTTP/1.0 and
   assert.deepEqual([nothing.status, nothing.body.toString()], [404, "Not found: /nothing\n"]);
 });
 
+test("a rack that connects all at once finds room: each socket's backlog is as long as the kernel grants", async () => {
+  const { stdout } = await run("ss", ["-ltnH", `sport = :${PORT}`]);
+  const backlogs = stdout
+    .trim()
+    .split("\n")
+    .map((line) => Number(line.split(/\s+/)[2]));
+  const granted = Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
+  assert.deepEqual(backlogs, Array(16).fill(Math.min(4096, granted)));
+});
+
 test("one connection takes a machine's requests one after another, also past an error and a 304", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ports = new Set<number | undefined>();
