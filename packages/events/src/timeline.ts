@@ -212,9 +212,11 @@ export class Timelines {
   };
 
   #add({ entries }: BootRecord, event: BootEvent): void {
-    const again = entries.findLastIndex((entry, i) => i >= entries.length - roundOf(event) && isAgain(entry.event, event));
-    const [before] = again === -1 ? [] : entries.splice(again, 1);
-    if (before) {
+    const round = Math.min(entries.length, roundOf(event));
+    for (let i = 1; i <= round; i++) {
+      const before = entries.at(-i);
+      if (!before || !isAgain(before.event, event)) continue;
+      entries.splice(-i, 1);
       entries.push({ event, count: before.count + 1 });
       return;
     }
