@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { appendFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,6 +64,14 @@ test("a file that is written to while it is read is waited for, not for long, an
   const whole = await cache.get(now("growing"));
   await writing;
   assert.equal(whole?.body.length, statSync(path("growing")).size);
+});
+
+test("a file that rested, and is written to while it is read, is read again", async () => {
+  const cache = new FileCache(300e6);
+  writeFileSync(path("rested"), Buffer.alloc(100e6, "a"));
+  utimesSync(path("rested"), 1, 1);
+  setTimeout(() => appendFileSync(path("rested"), "b"), 20); // reading it takes longer
+  assert.equal((await cache.get(now("rested")))?.body.length, 100e6 + 1);
 });
 
 test("a copy that comes in pieces is given out once it is whole", async () => {

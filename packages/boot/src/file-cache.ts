@@ -75,9 +75,10 @@ export class FileCache {
       const handle = await open(file);
       try {
         const before = onDisk(file, await handle.stat());
+        if (isFresh(before)) continue;
         const { body, etag } = await readWhole(handle, before.size);
         const after = onDisk(file, await handle.stat());
-        if (body.length !== before.size || after.version !== before.version || isFresh(after)) continue;
+        if (body.length !== before.size || after.version !== before.version) continue;
         const cached = { ...before, body, text: body.length <= SMALL_BYTES ? body.toString("latin1") : null, etag };
         this.#files.set(file, cached);
         return cached;
