@@ -180,7 +180,8 @@ const missingFiles = (appliance: Appliance | null): string[] =>
 
 /** Boot files may come before there is a configuration; null: there is one, and it is bad. */
 async function placeOf({ config, root }: AssetOptions): Promise<{ root: string; appliance: Appliance | null } | null> {
-  const appliance = existsSync(config) ? await readConfiguration(config) : null;
-  if (!appliance && existsSync(config)) return null;
+  const isThere = existsSync(config);
+  const appliance = isThere ? await readConfiguration(config) : null;
+  if (isThere && !appliance) return null;
   return { root: resolve(root ?? appliance?.http?.root ?? "boot-assets"), appliance };
 }
