@@ -1,10 +1,8 @@
 /** A UEFI machine in another subnet, behind a real relay agent (ISC dhcrelay) and another router (radvd). */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Machine } from "@netboot6/lab";
-import { bootAssets, INSTALLER, MAC, makeVlan, says, startAppliance, UUID } from "./setup.ts";
+import { bootAssets, INSTALLER, MAC, makeVlan, says, startAppliance, startRadvd, UUID } from "./setup.ts";
 
 test("behind a relay: the machine gets its address, boot program, script and kernel from one hop away", async (t) => {
   const root = await bootAssets();
@@ -19,12 +17,8 @@ test("behind a relay: the machine gets its address, boot program, script and ker
 http: { root: ${root} }
 ${INSTALLER}`;
   const appliance = await startAppliance(t, vlan, { configuration });
-  const radvd = join(vlan.dir, "radvd.conf");
-  writeFileSync(
-    radvd,
-    `interface eth1 { AdvSendAdvert on; AdvOtherConfigFlag on; MinRtrAdvInterval 3; MaxRtrAdvInterval 6; prefix ${link.prefix}/64 { }; };\n`,
-  );
-  link.router.spawn(["radvd", "-n", "-m", "stderr", "-C", radvd, "-p", join(vlan.dir, "radvd.pid")], { stdio: "ignore" });
+  const settings = `AdvOtherConfigFlag on; MinRtrAdvInterval 3; MaxRtrAdvInterval 6; prefix ${link.prefix}/64 {};`;
+  startRadvd(vlan, link.router, "eth1", settings);
   link.router.spawn(["dhcrelay", "-6", "-d", "--no-pid", "-l", "eth1", "-u", `${vlan.address}%eth0`], { stdio: "ignore" });
 
   const machine = new Machine(vlan, { name: "relayed", firmware: "uefi-http", mac: MAC, uuid: UUID, bridge: link.bridge });

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Appliance, type Client, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
-import { makeVlan, says, startAppliance } from "./setup.ts";
+import { makeVlan, says, startAppliance, startRadvd } from "./setup.ts";
 
 const network = (advertise: string): string => `domain: rack.example
 networks:
@@ -162,12 +162,7 @@ test("a router takes over with the same prefix: what it says is not withdrawn, a
   router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
   router.up();
   await sleep(0.5);
-  const file = join(vlan.dir, "radvd.conf");
-  writeFileSync(
-    file,
-    "interface eth0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {}; };\n",
-  );
-  router.namespace.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  startRadvd(vlan, router.namespace, "eth0", "AdvOtherConfigFlag on; MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {};");
   await appliance.waitFor(says("ra.heard"), 10);
   await reload(appliance, "networks:\n  - interface: prov0\n    advertise: observe\n");
   await until(host, ROUTES, (said) => !said.includes("2001:db8:100::/48"));
@@ -184,12 +179,9 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
   rival.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
   rival.up();
   await sleep(0.5);
-  const file = join(vlan.dir, "radvd.conf");
-  writeFileSync(
-    file,
-    "interface eth0 { AdvSendAdvert on; MaxRtrAdvInterval 4; MinRtrAdvInterval 3; AdvCurHopLimit 255; AdvRetransTimer 20; AdvReachableTime 90000; prefix 2001:db8:9::/64 {}; RDNSS 2001:db8:9::53 {}; };\n",
-  );
-  const radvd = rival.namespace.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  const timers = "MaxRtrAdvInterval 4; MinRtrAdvInterval 3; AdvRetransTimer 20; AdvReachableTime 90000;";
+  const contradicts = `${timers} AdvCurHopLimit 255; prefix 2001:db8:9::/64 {}; RDNSS 2001:db8:9::53 {};`;
+  const radvd = startRadvd(vlan, rival.namespace, "eth0", contradicts);
   const heard = await appliance.waitFor(says("ra.heard"), 10);
   assert.match(
     heard.msg,
@@ -214,9 +206,7 @@ test("a rival radvd is told with what will go wrong; so is that it withdraws", a
 test("a radvd on this host beside us is told, to be stopped; where we only listen it is the router", async (t) => {
   const vlan = makeVlan(t);
   const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
-  const file = join(vlan.dir, "radvd.conf");
-  writeFileSync(file, "interface prov0 { AdvSendAdvert on; AdvOtherConfigFlag on; MaxRtrAdvInterval 1800; };\n");
-  vlan.server.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  startRadvd(vlan, vlan.server, "prov0", "AdvOtherConfigFlag on; MaxRtrAdvInterval 1800;");
   const heard = await appliance.waitFor(says("ra.heard"), 10);
   assert.match(heard.msg, /another program on this host, radvd for one, with our address.*Stop it/);
   const observe = "networks:\n  - interface: prov0\n    advertise: observe\n";
@@ -247,9 +237,7 @@ test("check solicits where this host is no router, and warns of a link that has 
   router.namespace.sysctl({ "ipv6/conf/all/forwarding": 1 });
   router.up();
   await sleep(0.5);
-  const config = join(vlan.dir, "radvd.conf");
-  writeFileSync(config, "interface eth0 { AdvSendAdvert on; MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {}; };\n");
-  router.namespace.spawn(["radvd", "-n", "-C", config, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
+  startRadvd(vlan, router.namespace, "eth0", "MaxRtrAdvInterval 1800; prefix 2001:db8:0:1::/64 {};");
   await sleep(4); // its first advertisement was more than 3 s ago: it may answer at once
   for (const advertise of ways) assert.doesNotMatch(await check(advertise), /router/);
 });

@@ -1,7 +1,10 @@
 /** What the tests of whole boots share: a VLAN, the appliance on it, and boot files out of Debian packages. */
+import type { ChildProcess } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { addAsset } from "@netboot6/boot";
-import { Appliance, type ApplianceOptions, BOOT_ASSETS, ProvisioningVlan, type VlanOptions } from "@netboot6/lab";
+import { Appliance, type ApplianceOptions, BOOT_ASSETS, type Namespace, ProvisioningVlan, type VlanOptions } from "@netboot6/lab";
 
 export const MAC = "52:54:00:0b:00:01";
 export const UUID = "11223344-5566-7788-99aa-bbccddeeff00";
@@ -34,6 +37,13 @@ export async function startAppliance(t: TestContext, vlan: ProvisioningVlan, opt
   t.after(() => appliance.stop());
   await appliance.ready();
   return appliance;
+}
+
+/** radvd on that host: what it says on the interface. It ends with the VLAN. */
+export function startRadvd(vlan: ProvisioningVlan, on: Namespace, name: string, settings: string): ChildProcess {
+  const file = join(vlan.dir, "radvd.conf");
+  writeFileSync(file, `interface ${name} { AdvSendAdvert on; ${settings} };\n`);
+  return on.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr"], { stdio: "ignore" });
 }
 
 /** Log lines of one event about one machine. */

@@ -1,10 +1,10 @@
 /** Faults that show in time alone, part of verdicts.test.ts: the appliance's clock is its own, and is moved on. */
 import assert from "node:assert/strict";
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Clock, type Namespace, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
-import { makeVlan, startAppliance } from "./setup.ts";
+import { makeVlan, startAppliance, startRadvd } from "./setup.ts";
 import { assets, MACHINE, passes, script, startInTime, startResolver, until, verdict } from "./verdicts-setup.ts";
 
 const ZEROS = Buffer.alloc(40_000_000);
@@ -29,9 +29,7 @@ function host(vlan: ProvisioningVlan, n: number, bridge = "br0") {
 
 /** A router that says M=0 O=0. */
 function advertise(vlan: ProvisioningVlan, router: Namespace, on: string, prefix: string): void {
-  const file = join(vlan.dir, "radvd.conf");
-  writeFileSync(file, `interface ${on} { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix ${prefix}/64 {}; };\n`);
-  router.spawn(["radvd", "-n", "-C", file, "-p", join(vlan.dir, "radvd.pid"), "-m", "stderr", "-u", "root"], { stdio: "ignore" });
+  startRadvd(vlan, router, on, `MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix ${prefix}/64 {};`);
 }
 
 test("machines that stand still: what is told of them when", { timeout: 180_000 }, async (t) => {
