@@ -115,6 +115,24 @@ test("a missing file is answered not sooner than a millisecond, which shim would
   for (const path of ["../../etc/passwd", "/../etc/passwd", "..\\secret", ".env"]) await assert.rejects(load(path), /not a path/, path);
 });
 
+test("a client that asks anew from its port, as after a reset, is answered from the first block", async () => {
+  const blocks: number[] = [];
+  await new Promise<void>((resolve) => {
+    const socket = client((packet, _, reply) => {
+      if (packet.op !== "data") return;
+      blocks.push(packet.block);
+      if (blocks.length === 2) ask(socket, read("ipxe.efi"));
+      else if (blocks.length === 1) reply({ op: "ack", block: 1 });
+      else {
+        socket.close();
+        resolve();
+      }
+    });
+    ask(socket, read("ipxe.efi"));
+  });
+  assert.deepEqual(blocks, [1, 2, 1], "not the second again");
+});
+
 test("a flood of what is no request is one event a second, with its count", async () => {
   const before = events.length;
   const socket = createSocket("udp6");

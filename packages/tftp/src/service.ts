@@ -23,8 +23,10 @@ type Request = Extract<TftpPacket, { op: "read" | "write" }>;
 export async function startTftp(settings: TftpSettings, link: Link): Promise<Running<TftpSettings>> {
   const cache = new FileCache(memoryBytes() / 16);
   const sockets = new Map<string, Socket>();
-  /** By client, port and file: a request that comes again while it is answered starts no second transfer. */
+  /** By client, port and file: a request that comes again before its answer is acknowledged starts no second transfer. */
   const transfers = new Map<string, Socket>();
+  /** By their sockets. A client that has acknowledged something of one and asks again began anew, as after a reset. */
+  const running = new Map<Socket, Transfer>();
   const drops = new Drops("tftp");
   const telling = setInterval(() => drops.tell(link.emit), TELL_DROPS_MS).unref();
   let lastId = 0;
@@ -49,7 +51,9 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
     if (packet.mode !== "octet") return refuse(TftpErrorCode.illegalOperation, `mode ${packet.mode}: only octet`);
     if (transfers.size >= MAX_TRANSFERS) return refuse(TftpErrorCode.undefined, "too many transfers");
     const key = `${client} ${from.port} ${packet.file}`;
-    if (transfers.has(key)) return;
+    const before = transfers.get(key);
+    if (before && !running.get(before)?.sent) return;
+    before?.emit("end-transfer", "its client asked anew");
 
     const socket = createSocket({ type: "udp6", ipv6Only: true });
     transfers.set(key, socket);
@@ -65,6 +69,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       await bind(socket, local);
       const mtu = Math.min(1500, ...current.settings.networks.map((network) => network.link?.mtu ?? 1500));
       const transfer = new Transfer(source, negotiate(packet.options, source.size, mtu - IPV6_UDP_TFTP_HEADERS));
+      running.set(socket, transfer);
       const { size } = source;
       link.emit({ type: "tftp.started", id, path, size, client });
       let told = 0;
@@ -99,7 +104,8 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
       refuse(TftpErrorCode.undefined, (error as Error).message);
     } finally {
       source?.close?.();
-      transfers.delete(key);
+      if (transfers.get(key) === socket) transfers.delete(key);
+      running.delete(socket);
       socket.close();
     }
   };
