@@ -3,20 +3,26 @@ import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { BootEvent } from "@netboot6/events";
 import { Clock, type Namespace, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
 import { makeVlan, startAppliance, startRadvd } from "./setup.ts";
-import { assets, MACHINE, passes, script, startInTime, startResolver, until, verdict } from "./verdicts-setup.ts";
+import { assets, MACHINE, passes, script, startInTime, startResolver, stored, until, verdict } from "./verdicts-setup.ts";
 
 const ZEROS = Buffer.alloc(40_000_000);
 const WHOLE = { "debian12/linux": "kernel", "debian12/initrd.gz": "initrd" };
 const MACHINES = `machines:
 ${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `  - { name: n${n}, mac: "${MACHINE(n).mac}" }\n`).join("")}`;
 const duid = (n: number): string => `00030001${MACHINE(n).mac.replaceAll(":", "")}`;
-const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+const goesOn = ({ type }: BootEvent): boolean => /^(http|tftp)\.progress$/.test(type);
+const heldUp =
+  (by: string) =>
+  (event: BootEvent): boolean =>
+    "heldUpBy" in event && event.heldUpBy === by;
 
 /** A machine's card, and how what runs on it fetches a file. */
 function host(vlan: ProvisioningVlan, n: number, bridge = "br0") {
   const { namespace, up } = vlan.client(`host${n}`, { mac: MACHINE(n).mac, bridge });
+  namespace.sysctl({ "ipv4/tcp_rmem": "4096 65536 131072" }); // its kernel takes no more than that for a program that reads slowly
   up();
   const fetch = async (userAgent: string, ...args: string[]): Promise<void> => {
     const url = `http://[${vlan.address}]${args.pop()}`;
@@ -93,10 +99,9 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
   /** By the machine, which is stopped; or by the network. */
   const stalls = async (n: number, by: "machine" | "network", ...urls: string[]): Promise<void> => {
     const { namespace: on, fetch } = host(vlan, n);
-    on.sysctl({ "ipv4/tcp_rmem": "4096 65536 131072" }); // the kernel takes no more than that for it
     await fetch("iPXE/1.21", "/boot.ipxe");
     const curl = on.spawn(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", ...urls], { stdio: "ignore" });
-    await wait(1.5);
+    await stored(vlan, n, goesOn);
     if (by === "machine") curl.kill("SIGSTOP");
     else on.ip("link set eth0 down");
   };
@@ -107,7 +112,8 @@ ${MACHINES.replace("name: n3,", "name: n3, profile: silent,")}`,
     stalls(8, "machine", `tftp://[${vlan.address}]/ipxe/large.efi`),
     stalls(9, "machine", "--limit-rate", "5M", `http://[${vlan.address}]/debian12/large`),
   ]);
-  await wait(6); // the kernel is asked after 5 s
+  await stored(vlan, 7, heldUp("network"));
+  await stored(vlan, 9, heldUp("machine"));
   await passes(t, inTime, [
     [
       20,
@@ -182,7 +188,7 @@ test("a file that this host's disk does not give, or that is empty, is not blame
   });
   await new Promise((resolve) => disk.stderr?.once("data", resolve)); // attached
   namespace.spawn(["curl", "-s", "-o", "/dev/null", "-A", "iPXE/1.21", `http://[${vlan.address}]/debian12/linux`], { stdio: "ignore" });
-  await wait(2);
+  await stored(vlan, 1, heldUp("disk"));
   await passes(t, inTime, [
     [
       20,
@@ -218,6 +224,7 @@ test("what netboot6 itself cuts off or holds back is not blamed on the machine",
     /\/debian12\/growing and did not get it: it is being written, .* Wait for that .* boot another client again/,
   );
   clearInterval(copy);
+  await stored(vlan, 1, goesOn);
   assert.equal(await first.stop(), 0);
 
   const second = await startAppliance(t, vlan, { configuration, name: "second" });
@@ -225,7 +232,7 @@ test("what netboot6 itself cuts off or holds back is not blamed on the machine",
     new RegExp(`/debian12/linux was cut off by this side at \\d+\\.\\d MB of 40\\.0 MB: ${why}\\. .*boot the machine again`);
   assert.match(await verdict(second, "n1", "cut-off-by-netboot6"), cut("netboot6 stopped"));
   await asks(3, "linux", ...slowly);
-  await wait(4); // it is under way, and that is stored
+  await stored(vlan, 3, goesOn);
   process.kill(second.pid, "SIGKILL");
   await second.exit;
 

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
+import type { BootEvent, StoredBoot } from "@netboot6/events";
 import { type Appliance, Clock, type Namespace, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
+import { readStored } from "@netboot6/store";
 import { bootAssets, startAppliance } from "./setup.ts";
 
 export const MACHINE = (n: number) => ({
@@ -41,6 +43,16 @@ export async function verdict(appliance: Appliance, machine: string, rule: strin
   assert.equal(line.msg, `stands still: ${line.text} ${line.mend}`);
   staged.add(rule);
   return `${told.text} ${told.mend}`;
+}
+
+/** Waits until the last event of a machine's stage, as it is stored, is such a one: what a crash leaves, too. */
+export async function stored(vlan: ProvisioningVlan, n: number, fits: (event: BootEvent) => boolean, within = 20): Promise<void> {
+  const isStored = (): boolean =>
+    readStored(join(vlan.dir, "state"), "boot")
+      .map(({ value }) => value as StoredBoot)
+      .some(({ machine, boot }) => machine === MACHINE(n).name && boot.stages.some(({ last }) => fits(last)));
+  for (const end = Date.now() + within * 1000; !isStored(); await new Promise((resolve) => setTimeout(resolve, 50)))
+    assert.ok(Date.now() < end, `n${n}: not stored within ${within} s`);
 }
 
 export interface InTime {
