@@ -1,11 +1,12 @@
 /**
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. Ours has all
- * services on; it and Kea log warnings alone.
+ * services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far node:dgram and the store come
+ * with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { ProvisioningVlan } from "@netboot6/lab";
+import { ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
 import { kea } from "./peers.ts";
 import {
   cpuSeconds,
@@ -74,7 +75,9 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
   };
-  const servers = [netboot6(vlan, OURS, null), kea(vlan, POOL.join(" - ")), dnsmasq(vlan)].filter(({ name }) => names.includes(name));
+  const servers = [netboot6(vlan, OURS, null), kea(vlan, POOL.join(" - ")), dnsmasq(vlan), bare(vlan)].filter(({ name }) =>
+    names.includes(name),
+  );
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
   for (const held of heldCounts) {
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
@@ -135,14 +138,29 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     ];
     console.log(line.join(" "));
   }
-  const ours = figures.get("netboot6") ?? [];
   const theirs = figures.get("kea") ?? [];
-  const ratios = ours.map((f, i) => f.perSecond / (theirs[i]?.perSecond ?? Number.NaN));
-  const latency = ours.map((f, i) => f.one.p50 / (theirs[i]?.one.p50 ?? Number.NaN));
-  if (theirs.length > 0 && ours.length > 0)
+  if (theirs.length === 0) return;
+  for (const name of ["netboot6", "bare"]) {
+    const all = figures.get(name) ?? [];
+    if (all.length === 0) continue;
+    const ratio = (of: (figures: Figures) => number): string =>
+      median(all.map((each, i) => of(each) / of(theirs[i] as Figures))).toFixed(2);
     console.log(
-      `netboot6/kea: ${median(ratios).toFixed(2)} of its exchanges per second, ${median(latency).toFixed(2)} of its latency one at a time (medians of the rounds' ratios)`,
+      `${name}/kea: ${ratio((f) => f.perSecond)} of its exchanges per second, ${ratio((f) => f.one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
     );
+  }
+}
+
+function bare(vlan: ProvisioningVlan): Server {
+  return {
+    name: "bare",
+    async start() {
+      const dir = freshDir(vlan, "bare");
+      const program = [process.execPath, "--disable-warning=ExperimentalWarning", join(import.meta.dirname, "bare-dhcpv6.ts")];
+      const linkLocal = /inet6 (fe80::\S+)\//.exec(vlan.server.run(["ip", "-6", "addr", "show", "dev", SERVER_INTERFACE]))?.[1] as string;
+      return start(vlan.server, [...program, linkLocal, SERVER_INTERFACE, dir], /ready/, join(dir, "log"));
+    },
+  };
 }
 
 function dnsmasq(vlan: ProvisioningVlan): Server {
