@@ -33,9 +33,18 @@ test("the initrd of a machine goes before the kernels of those that came later, 
   const initrd = turns.enter("rack", `rack ${address(0)}`, 500);
   assert.ok(initrd.active && !kernels[SLOTS]?.active);
   assert.ok(!turns.enter("rack", "a stranger", 500).active);
+  initrd.end();
   turns.tick(70_000);
   const late = turns.enter("rack", `rack ${address(0)}`, 70_000);
   assert.ok(!late.active, "forgotten after a minute");
+});
+
+test("a machine whose kernel takes more than a minute keeps its place for the initrd", () => {
+  const turns = new Turns();
+  const kernels = storm(turns, 20);
+  run(turns, kernels, 70_000, () => 10_000);
+  kernels[0]?.end();
+  assert.ok(turns.enter("rack", `rack ${address(0)}`, 70_000).active);
 });
 
 test("nobody waits long for machines that take nothing; one that goes on has its turn again", () => {

@@ -15,7 +15,14 @@ export interface Turn {
   end(): void;
 }
 
+/** What is known of a machine: when its first large file of this boot began, and when it last loaded one. */
+interface Machine {
+  readonly since: number;
+  last: number;
+}
+
 interface Waiting extends Turn {
+  readonly machine: Machine;
   active: boolean;
   since: number;
   /** Since this phase began, or before. */
@@ -34,7 +41,7 @@ const LASTS_MS: Readonly<Record<Phase, number>> = { measure: 750, try: 750, hold
 const SETTLE_MS = 250;
 /** Beside twice as many each keeps so much of its speed where the machines, not the link, were slow: half of it, where the link was. */
 const WORTH = 0.7;
-/** A machine that began no large file for so long begins anew. */
+/** A machine that loaded no large file for so long begins anew. */
 const FORGET_MS = 60_000;
 
 /** The downloads that share a way out: those of one network. */
@@ -52,12 +59,14 @@ class Line {
     return this.#turns.length === 0;
   }
 
-  enter(since: number, now: number): Turn {
+  enter(machine: Machine, now: number): Turn {
     if (this.idle) {
       this.#slots = FIRST_SLOTS;
       this.#begin("measure", now);
     }
+    const { since } = machine;
     const turn: Waiting = {
+      machine,
       since,
       active: false,
       lasting: false,
@@ -81,6 +90,7 @@ class Line {
 
   /** Tries twice the slots where some wait, and keeps them where each goes on as fast. */
   tick(now: number): void {
+    for (const { machine } of this.#turns) machine.last = now;
     const past = now - this.#phaseSince;
     if (this.#turns.length <= this.#slots && this.#phase !== "try") this.#begin("measure", now);
     else if (this.#settled === 0) {
@@ -182,8 +192,7 @@ function pause(turn: Waiting): void {
 
 export class Turns {
   readonly #lines = new Map<string, Line>();
-  /** When each machine's first large file of this boot began, and when its last one did. */
-  readonly #machines = new Map<string, { readonly since: number; last: number }>();
+  readonly #machines = new Map<string, Machine>();
 
   /** `machine`: its address. `now` in milliseconds. */
   enter(network: string, machine: string, now: number): Turn {
@@ -198,7 +207,7 @@ export class Turns {
       line = new Line();
       this.#lines.set(network, line);
     }
-    return line.enter(known.since, now);
+    return line.enter(known, now);
   }
 
   /** Often: a few times a second. */
