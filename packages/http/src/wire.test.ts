@@ -16,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -183,6 +184,35 @@ test("what is small does not wait while many large files take their turns", asyn
   await Promise.all(heads);
   for (let i = 0; i < 20; i++) assert.equal((await curl("-m", "5", "/ipxe.efi")).status, 200);
   assert.ok(large.every(({ destroyed }) => !destroyed));
+});
+
+test("nobody who waits for its turn is without a byte for as long as firmware has patience", async (t) => {
+  const began = performance.now();
+  const machines = Array.from({ length: 40 }, () => ({ socket: connect(PORT, "::1"), bytes: 0, first: 0, last: began, gap: 0 }));
+  t.after(() => machines.map(({ socket }) => socket.destroy()));
+  for (const { socket } of machines) socket.write("GET /image.iso HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+  // A link that is full: two machines at full speed take all of it, each of four half as much.
+  const link = [...machines];
+  for (let now = began; now < began + 10_000; now = performance.now()) {
+    let room = 2;
+    for (const machine of [...link]) {
+      const large = machine.socket.readableLength > 20_000;
+      if (large && room-- <= 0) continue;
+      const piece: Buffer | null = machine.socket.read();
+      if (piece === null) continue;
+      if (large) link.push(...link.splice(link.indexOf(machine), 1));
+      if (machine.bytes < 1_000) machine.first = now - began; // not the head alone
+      machine.bytes += piece.length;
+      machine.gap = Math.max(machine.gap, now - machine.last);
+      machine.last = now;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const end = performance.now();
+  const gaps = machines.map(({ gap, last }) => Math.max(gap, end - last));
+  assert.ok(machines.filter(({ bytes }) => bytes < 1e6).length > machines.length / 2, "most of them wait");
+  const first = Math.max(...machines.map((machine) => machine.first));
+  assert.ok(first < 2_000 && Math.max(...gaps) < 4_500, `first bytes after ${first} ms, then none for ${Math.max(...gaps)} ms`);
 });
 
 test("a file too large for memory: ranges of it and its size, and the file is closed after each", async () => {
