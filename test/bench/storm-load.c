@@ -4,6 +4,7 @@
  * initrd). What they say, and when they say it again, is as captured from real ones.
  *   storm-load INTERFACE SERVER PREFIX FIRST COUNT LIMIT
  * SERVER is its address; machine n, from FIRST on, has the MAC 02:5b:00:00:nn:nn and the address that it forms in PREFIX, which is routed here.
+ * Where a file's head or next byte does not come for 5 s a machine gives up, as firmware does: it has failed.
  * Router solicitations and DHCPv6 are frames of our own, each with its machine's MAC; the rest is the kernel's. Bodies are thrown
  * away in the kernel. Ends when all have their initrd, or after LIMIT seconds. Prints one JSON line; times are seconds since the start.
  */
@@ -33,6 +34,7 @@ static const char *const names[] = {"offer", "lease", "router", "head", "program
 /* Seconds until it is said again, as measured with real clients. */
 static const double firmware_solicit[] = {4.8, 9, 17, 33, 1e9}, firmware_request[] = {2, 3, 5, 9, 17, 33, 1e9}, firmware_router[] = {4, 4, 1e9},
                     ipxe[] = {0.25, 0.5, 1, 2, 4, 8.4, 1e9}, resolver[] = {1, 2, 4, 8, 1e9};
+static const double PATIENCE = 5;
 
 struct machine {
   enum stage stage;
@@ -48,6 +50,7 @@ struct machine {
   int fd, got, head, ended;
   long long due;
   int least;
+  double requested, impatient; /* 0: of nothing */
   char buffer[HEAD];
 };
 
@@ -233,6 +236,8 @@ static void get(struct machine *m, const char *method, const char *url) {
                         inet_ntop(AF_INET6, &server, host, sizeof host), m->stage <= PROGRAM ? "UefiHttpBoot/1.0" : "iPXE/1.21.1");
   m->got = 0;
   m->due = -1;
+  m->requested = now();
+  m->impatient = m->requested + PATIENCE;
   if (send(m->fd, request, length, MSG_NOSIGNAL) != length) fail(m, "cannot send");
 }
 
@@ -261,6 +266,7 @@ static int url_of(const char *script, const char *word, char *out) {
 
 static void answered(struct machine *m) {
   wake_at(m, 0);
+  m->impatient = 0;
   if (m->stage == PROGRAM) { /* EDK2 resets, then lets its address go */
     struct linger now = {1, 0};
     setsockopt(m->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -316,6 +322,18 @@ static void ready(struct machine *m, uint32_t events) {
     epoll_ctl(epoll, EPOLL_CTL_MOD, m->fd, &event);
     get(m, m->stage == PROGRAM_HEAD ? "HEAD" : "GET", m->stage == PROGRAM_HEAD ? m->program : m->script);
   } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) readable(m);
+}
+
+/* A few bytes do not wake us: the kernel knows when they came. */
+static void lose_patience(struct machine *m, double t) {
+  struct tcp_info info;
+  socklen_t size = sizeof info;
+  if (getsockopt(m->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) die("TCP_INFO");
+  double last = t - info.tcpi_last_data_recv / 1e3;
+  m->impatient = (last > m->requested ? last : m->requested) + PATIENCE;
+  if (t < m->impatient) return;
+  fail(m, "nothing came for too long");
+  close(m->fd);
 }
 
 /* --- answers in frames --- */
@@ -483,6 +501,7 @@ int main(int argc, char **argv) {
     checked = t;
     for (int i = 0; i < count; i++) {
       struct machine *m = &machines[i];
+      if (m->stage < DONE && m->impatient && t >= m->impatient) lose_patience(m, t);
       if (!m->retries || m->stage >= DONE || t < m->again) continue;
       m->again = t + m->retries[++m->turn];
       resent++;
