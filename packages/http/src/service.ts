@@ -29,7 +29,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const DEAF_MS = 120_000;
 const HEADERS_CHECK_MS = 5_000;
 
-export async function startHttp(settings: HttpSettings, link: Link): Promise<Running<HttpSettings>> {
+export async function startHttp(settings: HttpSettings, link: Link, deafMs = DEAF_MS): Promise<Running<HttpSettings>> {
   const turns = new Turns();
   const taking = setInterval(() => turns.tick(Date.now()), TURNS_MS).unref();
   const answerer = new Answerer(turns, link);
@@ -60,13 +60,13 @@ export async function startHttp(settings: HttpSettings, link: Link): Promise<Run
   const follow = async (next: HttpSettings): Promise<void> => {
     const { port, tls } = next.http;
     const addresses = listenAddresses(next.http.listen, next.networks);
-    const wanted = new Map<string, { host: Address; port: number; certificate: Certificate | null }>();
+    const wanted = new Map<string, Wanted>();
     for (const host of addresses) wanted.set(`[${host}]:${port}`, { host, port, certificate: null });
     const renewed = tls && readCertificate(tls);
     if (tls) for (const host of addresses) wanted.set(`https://[${host}]:${tls.port}`, { host, port: tls.port, certificate: renewed });
     const added = new Map<string, Listener>();
     try {
-      for (const [key, on] of wanted) if (!servers.has(key)) added.set(key, await listen(on.host, on.port, on.certificate, handler, link));
+      for (const [key, on] of wanted) if (!servers.has(key)) added.set(key, await listen(on, handler, link, deafMs));
     } catch (error) {
       for (const server of added.values()) server.close();
       throw error;
@@ -146,6 +146,13 @@ function prepare({ http, networks }: HttpSettings, link: Link, before: Prepared 
 type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
+interface Wanted {
+  readonly host: Address;
+  readonly port: number;
+  /** Null: plain HTTP. */
+  readonly certificate: Certificate | null;
+}
+
 /** One server, and the sockets whose connections it has. */
 interface Listener {
   readonly server: HttpServer;
@@ -154,7 +161,7 @@ interface Listener {
   close(): void;
 }
 
-async function listen(host: Address, port: number, certificate: Certificate | null, handler: Handler, link: Link): Promise<Listener> {
+async function listen({ host, port, certificate }: Wanted, handler: Handler, link: Link, deafMs: number): Promise<Listener> {
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,
@@ -165,7 +172,7 @@ async function listen(host: Address, port: number, certificate: Certificate | nu
   };
   const server = certificate ? createTlsServer({ ...options, ...certificate }, handler) : createServer(options, handler);
   server.on("clientError", refuse);
-  server.timeout = DEAF_MS;
+  server.timeout = deafMs;
   const on = { host, port, ipv6Only: true, backlog: BACKLOG };
   if (certificate) {
     tellFailures(server, link);
