@@ -144,9 +144,9 @@ export class Machines {
     return this.#configured.reservations();
   }
 
-  /** Whether the configuration names a machine by this MAC. */
-  expects(mac: Mac): boolean {
-    return this.#configured.byMac(mac) !== undefined;
+  /** The machine that the configuration names by this MAC or UUID, met or not. */
+  expects({ mac, uuid }: { readonly mac?: Mac; readonly uuid?: string }): string | undefined {
+    return this.#configured.find(undefined, mac ?? null, uuid === undefined ? [] : [uuid], undefined)?.id;
   }
 
   /** Finds the machine that the evidence points to, or makes it known. Null where there is no evidence at all. */

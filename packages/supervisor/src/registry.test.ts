@@ -48,7 +48,13 @@ test("a machine that reported done boots its profile again where an operator say
   await registry.close();
 });
 
-test("secrets go to the machine itself while it installs: not for a claim, not before it begins, not once it is done", async (t) => {
+const MAC_1 = "52:54:00:00:00:01";
+const MAC_2 = "52:54:00:00:00:02";
+const UUID_1 = "11223344-5566-7788-99aa-bbccddeeff01";
+const UUID_2 = "11223344-5566-7788-99aa-bbccddeeff02";
+
+/** On a link whose neighbour table is `neighbours`. */
+async function onLink(t: { after: (f: () => void) => void }, neighbours: Readonly<Record<string, string>> = {}) {
   const settings = await appliance(t);
   const registry = await Registry.open(settings);
   const link = { name: "lo", index: 1, mac: "02:1a:b0:00:00:01", mtu: 1500, linkLocal: "fe80::1" };
@@ -56,8 +62,60 @@ test("secrets go to the machine itself while it installs: not for a claim, not b
     settings,
     settings.networks.map((network) => ({ ...network, link }) as Network),
   );
+  registry.neighbourOf = async (address) => neighbours[address] ?? null;
   const ask = async (path: string, client: string, claims = {}): Promise<BootState> =>
     (await registry.answer({ ask: "machine", path, client, claims }, () => {})) as BootState;
+  /** Firmware of a machine, as it speaks DHCPv6. */
+  const meet = (mac: string, uuid: string): string =>
+    registry.machines.identify({ relayMac: mac, duid: `0004${uuid.replaceAll("-", "")}`, uuidOrder: "text" }, 1)?.machine.id ?? "";
+  return { registry, ask, meet };
+}
+
+test("a claim is believed where nothing contradicts it: neither its other half nor the neighbour table", async (t) => {
+  const at = "2001:db8:0:1::77";
+  const { registry, ask, meet } = await onLink(t, { "2001:db8:0:1::78": MAC_2 });
+  const other = meet(MAC_2, UUID_2);
+  const both = await ask("/boot.ipxe", at, { mac: MAC_1, uuid: UUID_2 });
+  assert.equal(both.machine, null, "the configuration names the one, the other was met");
+  meet(MAC_1, UUID_1);
+  for (const claims of [{ mac: MAC_1 }, { uuid: UUID_1 }, { mac: MAC_1, uuid: UUID_1 }, { mac: MAC_1, uuid: "another board's" }])
+    assert.equal((await ask("/boot.ipxe", at, claims)).machine, "node-01", JSON.stringify(claims));
+  const mixed = await ask("/boot.ipxe", at, { mac: MAC_1, uuid: UUID_2 });
+  assert.equal(mixed.machine, null);
+  assert.match(mixed.why, /^nobody is known at 2001:db8:0:1::77: \?mac= names node-01 and \?uuid= names m-525400000002; /);
+  assert.equal((await ask("/boot.ipxe", "2001:db8:0:1::78", { mac: MAC_1, uuid: UUID_1 })).machine, other);
+  await registry.close();
+});
+
+test("a lease that is over makes nobody its machine where the neighbour table has another's MAC; one that is held does", async (t) => {
+  const at = "2001:db8:0:1::1000";
+  const neighbours: Record<string, string> = {};
+  const { registry, ask, meet } = await onLink(t, neighbours);
+  const machine = meet(MAC_1, UUID_1);
+  const other = meet(MAC_2, UUID_2);
+  const lease = { address: at, network: "prov", machine, duid: "00", iaid: 1, since: 1 };
+  const asked = async (state: "bound" | "released", validUntil: number, mac?: string): Promise<BootState> => {
+    registry.leases.put({ ...lease, state, validUntil });
+    delete neighbours[at];
+    if (mac !== undefined) neighbours[at] = mac;
+    return ask("/boot.ipxe", at);
+  };
+  assert.equal((await asked("bound", 4e9, MAC_2)).machine, machine, "it is its while it is held");
+  for (const [state, until] of [
+    ["released", 4e9],
+    ["bound", 2],
+  ] as const) {
+    assert.equal((await asked(state, until)).machine, machine, "nothing contradicts it");
+    const itself = await asked(state, until, MAC_1);
+    assert.equal(itself.values.machine.vars.root_password, "geheim", "iPXE goes on with the address that firmware released");
+    assert.equal((await asked(state, until, MAC_2)).machine, other);
+    assert.equal((await asked(state, until, "52:54:00:00:00:09")).machine, "m-525400000009", "nobody's that was met");
+  }
+  await registry.close();
+});
+
+test("secrets go to the machine itself while it installs: not for a claim, not before it begins, not once it is done", async (t) => {
+  const { registry, ask } = await onLink(t);
   const itself = "2001:db8:0:1:5054:ff:fe00:1";
   const claim = { mac: "52:54:00:00:00:01" };
 

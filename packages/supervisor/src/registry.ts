@@ -4,7 +4,7 @@ import { type BootState, type ChosenProfile, isBootScript, profileOf, templateVa
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
 import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
-import { isPrefix, type Lease, Leases } from "@netboot6/leases";
+import { isLive, isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, readStored, type Store } from "@netboot6/store";
 import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
@@ -21,6 +21,8 @@ interface Found {
   readonly why: string;
   /** Only its own word says so. */
   readonly claimed: boolean;
+  /** Only a lease that is over says so: the address may be another machine's by now. */
+  readonly over?: true;
 }
 
 /** Only the machine itself is given its secrets, and only while it installs. */
@@ -38,6 +40,8 @@ export class Registry {
   readonly setAside: string | null;
   /** Why a machine is stopped as it boots again and again, of its boots since (Unix milliseconds); null where it is not. */
   loopOf: (machine: string, since: number) => string | null = () => null;
+  /** Looks an address up in the host's neighbour table. */
+  neighbourOf: typeof macOfNeighbour = macOfNeighbour;
   /** Is told of each machine that is forgotten. */
   forgetBoots: (machine: string) => void = () => {};
   /** When an operator let a machine boot again. */
@@ -220,13 +224,22 @@ export class Registry {
     }
   }
 
-  /** The machine at an address: by lease, else by the MAC in the address or the one that the packet came from. */
+  /**
+   * The machine at an address: by lease, else by the MAC in the address or the one that the packet came from, which also goes before
+   * a lease that is over. Firmware releases its address before it starts iPXE, which goes on with it.
+   */
   #find(address: Address, mac?: Mac): Found | null {
     const lease = this.leases.byAddress(address);
     const leased = lease && lease.state !== "declined" ? this.machines.byId(lease.machine) : undefined;
-    if (leased) return { machine: leased, mac: leased.macs[0] ?? null, why: `${address} is leased to it`, claimed: false };
     const from = mac ?? macOfEui64(address);
-    const machine = from === null || from === undefined ? undefined : this.machines.byMac(from);
+    const machine = from === null ? undefined : this.machines.byMac(from);
+    if (lease && leased) {
+      const found = { machine: leased, mac: leased.macs[0] ?? null, claimed: false };
+      if (isLive(lease, Date.now() / 1000)) return { ...found, why: `${address} is leased to it` };
+      if (from === null) return { ...found, why: `${address} was leased to it last`, over: true };
+      const contradicted = machine ? machine !== leased && !machine.shared : leased.macs.length > 0;
+      if (!contradicted) return { ...found, why: `${address} was leased to it last` };
+    }
     if (!machine || !from) return null;
     return { machine, mac: from, why: `${address} ${mac === from ? "is a neighbour with" : "carries"} its MAC ${from}`, claimed: false };
   }
@@ -239,9 +252,10 @@ export class Registry {
   async #bootState(client: Address, claims: { mac?: Mac; uuid?: string }, path: string): Promise<BootState> {
     const network = this.#networkOf(client) ?? this.#networks[0];
     if (!network) throw new Error("no network is ready yet");
-    const neighbour = this.#find(client) || !network.link ? null : await macOfNeighbour(client, network.link.name);
+    const known = this.#find(client);
+    const neighbour = (known && !known.over) || !network.link ? null : await this.neighbourOf(client, network.link.name);
     const found = this.#find(client, neighbour ?? undefined) ?? this.#meet(client, neighbour, claims);
-    if (!found) {
+    if (typeof found === "string") {
       const { name, profile, why } = this.#profileOf(null, network);
       const values = templateValues({
         appliance: this.#appliance,
@@ -250,7 +264,7 @@ export class Registry {
         mac: null,
         address: client,
         vars: {},
-        secrets: { why: `nobody is known at ${client}` },
+        secrets: { why: found },
       });
       return {
         values,
@@ -260,7 +274,7 @@ export class Registry {
         profile,
         installed: false,
         stopped: null,
-        why: `nobody is known at ${client}; ${why}`,
+        why: `${found}; ${why}`,
       };
     }
     let { machine } = found;
@@ -292,20 +306,25 @@ export class Registry {
     };
   }
 
-  /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. */
-  #meet(client: Address, neighbour: Mac | null, claims: { mac?: Mac; uuid?: string }): Found | null {
+  /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. Else why it is nobody. */
+  #meet(client: Address, neighbour: Mac | null, claims: { mac?: Mac; uuid?: string }): Found | string {
+    const nobody = `nobody is known at ${client}`;
     const mac = neighbour ?? macOfEui64(client);
     if (mac !== null) {
       const identified = this.machines.identify({ relayMac: mac }, Date.now());
-      if (identified) this.rememberMachines(identified.changed);
-      return identified && { machine: identified.machine, mac, why: `${client} has the MAC ${mac}`, claimed: false };
+      if (!identified) return nobody;
+      this.rememberMachines(identified.changed);
+      return { machine: identified.machine, mac, why: `${client} has the MAC ${mac}`, claimed: false };
     }
+    const byMac = claims.mac && (this.machines.expects({ mac: claims.mac }) ?? this.machines.byMac(claims.mac)?.id);
+    const byUuid = claims.uuid && (this.machines.expects({ uuid: claims.uuid }) ?? this.machines.byUuid(claims.uuid)?.id);
+    if (byMac !== undefined && byUuid !== undefined && byMac !== byUuid)
+      return `${nobody}: ?mac= names ${byMac} and ?uuid= names ${byUuid}`;
     const expected =
-      claims.mac !== undefined && this.machines.expects(claims.mac) ? this.machines.identify({ relayMac: claims.mac }, Date.now()) : null;
+      claims.mac && this.machines.expects({ mac: claims.mac }) ? this.machines.identify({ relayMac: claims.mac }, Date.now()) : null;
     if (expected) this.rememberMachines(expected.changed);
-    const known = (claims.mac && this.machines.byMac(claims.mac)) ?? (claims.uuid && this.machines.byUuid(claims.uuid));
-    const claimed = expected?.machine ?? known;
-    if (!claimed) return null;
+    const claimed = expected?.machine ?? this.machines.byId(byMac ?? byUuid ?? "");
+    if (!claimed) return nobody;
     return { machine: claimed, mac: claims.mac ?? null, why: "it says so (?mac= or ?uuid=), and nothing contradicts it", claimed: true };
   }
 
