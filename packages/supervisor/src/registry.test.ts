@@ -10,7 +10,7 @@ import { Registry } from "./registry.ts";
 
 const CONFIGURATION = `
 networks: [{ name: prov, interface: lo, prefix: "2001:db8:0:1::/64", address: "2001:db8:0:1::1" }]
-profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue }, local: { disk: true } }
+profiles: { debian: { kernel: linux, once: true }, rescue: { kernel: rescue }, local: { disk: true }, pause: { poll: 30s } }
 defaultProfile: debian
 machines: [{ name: node-01, mac: "52:54:00:00:00:01", vars: { root_password: geheim } }]
 `;
@@ -136,6 +136,8 @@ test("secrets go to the machine itself while it installs: not for a claim, not b
 
   await registry.chooseProfile("node-01", "local");
   assert.equal((await ask("/preseed/a.cfg", itself)).values.withheld?.why, "the profile of node-01 boots its disk");
+  await registry.chooseProfile("node-01", "pause");
+  assert.equal((await ask("/preseed/a.cfg", itself)).values.withheld?.why, "the profile of node-01 waits");
   await registry.chooseProfile("node-01", null);
 
   registry.machines.setBoot("node-01", "installed", 2);

@@ -28,6 +28,7 @@ interface Found {
 /** Only the machine itself is given its secrets, and only while it installs. */
 function secretsFor({ id, boot }: Machine, { kind }: Profile, claimed: boolean): "given" | { why: string } {
   if (kind === "disk") return { why: `the profile of ${id} boots its disk` };
+  if (kind === "wait") return { why: `the profile of ${id} waits` };
   if (claimed) return { why: `only ?mac= or ?uuid= says that it is ${id} who asks` };
   return boot.stage === "installing" ? "given" : { why: `${id} is not installing` };
 }
