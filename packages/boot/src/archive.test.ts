@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { addFile } from "./archive.ts";
-import { AssetError } from "./assets.ts";
+import { AssetError, type DownloadProgress } from "./assets.ts";
+import { readReceipts } from "./receipts.ts";
 
 const archives = { skip: spawnSync("bsdtar", ["--version"]).status === 0 ? false : "takes libarchive-tools" };
 const dir = mkdtempSync(join(tmpdir(), "netboot6-archive-"));
@@ -88,14 +89,31 @@ test("a tarball is unpacked, all of it or what is named, and takes the folder's 
   const root = join(dir, "unpacked");
   mkdirSync(join(root, "os"), { recursive: true });
   writeFileSync(join(root, "os/old"), "");
-  const asset = { from: tarball, sha256: null, to: "os", extract: ["casper/*"] };
+  const steps = new Map<string, number>();
+  const onProgress = ({ what, fraction }: DownloadProgress): unknown => steps.set(what, fraction);
+  const asset = { from: tarball, sha256: null, to: "os", extract: ["casper/*"], onProgress };
   assert.deepEqual((await addFile(asset, root)).files, ["os/casper/vmlinuz"]);
   assert.equal(existsSync(join(root, "os/old")), false);
   assert.deepEqual((await addFile({ ...asset, extract: [] }, root)).files.toSorted(), ["os/casper/vmlinuz", "os/readme"]);
+  assert.deepEqual([[...steps.keys()], steps.get("checksum")], [["unpacking", "checksum"], 1]);
   assert.ok(existsSync(tarball), "a file of this host stays where it is");
   writeFileSync(tarball, "no archive");
   await assert.rejects(addFile({ ...asset, extract: [] }, root), refused(/cannot be unpacked/));
   assert.ok(existsSync(join(root, "os/readme")), "what was there stays");
+});
+
+test("a file of this host is copied, and its checksum compared on the way", async () => {
+  const from = join(dir, "kernel");
+  writeFileSync(from, content);
+  const root = join(dir, "copied");
+  const fractions: number[] = [];
+  const asset = { from, sha256: null, to: "os/linux", extract: null };
+  await addFile({ ...asset, onProgress: ({ what, fraction }) => what === "copying" && fractions.push(fraction) }, root);
+  assert.equal(fractions.at(-1), 1);
+  assert.ok(readFileSync(join(root, "os/linux")).equals(content));
+  assert.equal((await readReceipts(root)).get("os_linux")?.sha256["os/linux"], sum);
+  await assert.rejects(addFile({ ...asset, sha256: "0".repeat(64), to: "os/other" }, root), refused(/has another SHA-256/));
+  assert.deepEqual(readdirSync(join(root, "os")), ["linux"]);
 });
 
 test("an ISO image is unpacked", {

@@ -1,15 +1,19 @@
 /** A file, tarball or ISO image from a URL or this host, brought under boot-assets, whole or unpacked. */
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import type { AddedAsset } from "./assets.ts";
-import { AssetError, type DownloadOptions, sha256 } from "./debian-package.ts";
+import { AssetError, type DownloadOptions, PIECE_BYTES, sha256 } from "./debian-package.ts";
 import { fetchFile } from "./fetch-file.ts";
 import { safeName } from "./files.ts";
 import { presentReceipt, writeReceipt } from "./receipts.ts";
 
 const run = promisify(execFile);
+const LOOK_MS = 250;
 
 export interface FileAsset extends DownloadOptions {
   /** `http://` or `https://`, or a path on this host. */
@@ -39,13 +43,15 @@ export async function addFile(asset: FileAsset, root: string): Promise<AddedAsse
   await mkdir(join(root, ".incoming"), { recursive: true });
   const incoming = await mkdtemp(join(root, ".incoming", "new-"));
   try {
-    if (isUrl) await fetchFile(asset.from, asset.sha256 as string, part, asset);
-    else if (asset.sha256 !== null && (await sha256(part)) !== asset.sha256) throw new AssetError(`${part} has another SHA-256`);
     const made = join(incoming, "made");
+    if (isUrl) await fetchFile(asset.from, asset.sha256 as string, part, asset);
+    let sum = asset.sha256;
+    if (!isUrl && !asset.extract) sum = await copy(part, made, asset);
+    else if (!isUrl && sum !== null) sum = await sha256(part, asset);
+    if (asset.sha256 !== null && sum !== asset.sha256) throw new AssetError(`${part} has another SHA-256`);
     if (asset.extract) await unpack(part, made, asset.extract, asset);
     else if (isUrl) await rename(part, made);
-    else await copyFile(part, made);
-    const sums = asset.extract ? await sumsUnder(made, to) : { [to]: await sha256(made) };
+    const sums = asset.extract ? await sumsUnder(made, to, asset) : { [to]: sum as string };
     await mkdir(dirname(join(root, to)), { recursive: true });
     await replace(join(root, to), made, join(incoming, "old"));
     await writeReceipt(root, name, { source, sha256: sums });
@@ -57,6 +63,27 @@ export async function addFile(asset: FileAsset, root: string): Promise<AddedAsse
   } finally {
     await rm(incoming, { recursive: true, force: true });
   }
+}
+
+/** Returns its SHA-256. */
+async function copy(from: string, to: string, { onProgress, signal }: DownloadOptions): Promise<string> {
+  const { size: total } = await stat(from);
+  const hash = createHash("sha256");
+  let copied = 0;
+  await pipeline(
+    createReadStream(from, { highWaterMark: PIECE_BYTES }),
+    async function* (pieces: AsyncIterable<Buffer>) {
+      for await (const piece of pieces) {
+        hash.update(piece);
+        copied += piece.length;
+        onProgress?.({ what: "copying", fraction: copied / total, total });
+        yield piece;
+      }
+    },
+    createWriteStream(to),
+    signal ? { signal } : {},
+  );
+  return hash.digest("hex");
 }
 
 /** A file takes another's place at once. A folder cannot: what is there is moved aside, and back where that fails. */
@@ -82,26 +109,46 @@ async function unpack(
   { signal, onProgress }: DownloadOptions,
 ): Promise<void> {
   await mkdir(folder);
-  onProgress?.({ what: "unpacking", fraction: 0, total: null });
+  const { size: total } = await stat(archive);
+  const unpacking = run("bsdtar", ["-x", "-f", archive, "-C", folder, ...patterns], signal ? { signal } : {});
+  const look = (): void =>
+    onProgress?.({ what: "unpacking", fraction: Math.min(1, readSoFar(unpacking.child.pid, archive) / (total || 1)), total });
+  const looking = setInterval(look, LOOK_MS);
+  look();
   try {
-    await run("bsdtar", ["-x", "-f", archive, "-C", folder, ...patterns], signal ? { signal } : {});
+    await unpacking;
   } catch (cause) {
     const { code, stderr = "" } = cause as NodeJS.ErrnoException & { stderr?: string };
     if (code === "ENOENT") throw new AssetError("bsdtar is missing: install the package libarchive-tools");
     signal?.throwIfAborted();
     throw new AssetError(`${archive} cannot be unpacked: ${stderr.trim().split("\n")[0]}`);
+  } finally {
+    clearInterval(looking);
   }
   // Images have folders that nobody may write to, not even to delete them.
   await run("chmod", ["-R", "u+rwX,go+rX", folder]);
 }
 
+/** Bytes of the file that the process has read, as far as can be seen (proc_pid_fdinfo(5)). */
+function readSoFar(pid: number | undefined, file: string): number {
+  try {
+    const path = realpathSync(file);
+    const fd = readdirSync(`/proc/${pid}/fd`).find((each) => readlinkSync(`/proc/${pid}/fd/${each}`) === path);
+    return Number(/^pos:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "latin1"))?.[1] ?? 0);
+  } catch {
+    return 0; // it has not begun, or has ended
+  }
+}
+
 /** SHA-256 of each file, by its path under boot-assets. */
-async function sumsUnder(folder: string, to: string): Promise<Record<string, string>> {
+async function sumsUnder(folder: string, to: string, { onProgress, signal }: DownloadOptions): Promise<Record<string, string>> {
   const sums: Record<string, string> = {};
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const file = join(entry.parentPath, entry.name);
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const [n, { parentPath, name }] of files.entries()) {
+    signal?.throwIfAborted();
+    const file = join(parentPath, name);
     sums[`${to}/${relative(folder, file)}`] = await sha256(file);
+    onProgress?.({ what: "checksum", fraction: (n + 1) / files.length, total: null });
   }
   if (Object.keys(sums).length === 0) throw new AssetError("nothing in it is called so");
   return sums;

@@ -5,9 +5,8 @@
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, mkdir, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import type { DebianSource } from "./catalogue.ts";
 
@@ -20,7 +19,7 @@ export interface UnpackedPackage {
 }
 
 export interface DownloadProgress {
-  readonly what: "package index" | "package" | "file" | "unpacking";
+  readonly what: "package index" | "package" | "file" | "copying" | "unpacking" | "checksum";
   /** 0..1 */
   readonly fraction: number;
   /** Bytes; null where it is not known. */
@@ -31,6 +30,9 @@ export interface DownloadOptions {
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;
 }
+
+/** Files are read in such pieces. */
+export const PIECE_BYTES = 1024 * 1024;
 
 /** What went wrong, in an operator's words. */
 export class AssetError extends Error {}
@@ -179,8 +181,14 @@ async function runApt(
   return stdout;
 }
 
-export async function sha256(file: string): Promise<string> {
+export async function sha256(file: string, { onProgress, signal }: DownloadOptions = {}): Promise<string> {
+  const { size: total } = await stat(file);
   const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
+  let read = 0;
+  for await (const piece of createReadStream(file, { highWaterMark: PIECE_BYTES, ...(signal ? { signal } : {}) })) {
+    hash.update(piece);
+    read += piece.length;
+    onProgress?.({ what: "checksum", fraction: read / total, total });
+  }
   return hash.digest("hex");
 }

@@ -41,7 +41,7 @@ export async function fetchFile(url: string, sha256: string, part: string, { onP
       await file.close();
     }
   }
-  const sum = await sumOf(part);
+  const sum = await sumOf(part, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
   if (sum === sha256) return;
   await rm(part);
   throw new AssetError(`${url} is not what was expected: its SHA-256 is ${sum}`);

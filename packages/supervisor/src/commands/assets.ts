@@ -24,6 +24,8 @@ import { readConfiguration } from "./configuration.ts";
 const BAR_WIDTH = 30;
 /** So many files of one asset are named; an unpacked image has thousands. */
 const NAMED_FILES = 8;
+/** Of a SHA-256 in the table; --json has all of it. */
+const SHOWN_DIGITS = 12;
 
 export interface AssetOptions {
   readonly config: string;
@@ -100,7 +102,8 @@ const isOfTheSystem = (error: unknown): error is Error => error instanceof Error
 
 /** Shows how far it is; Ctrl-C breaks it off and leaves what was there. Null where it failed. */
 async function bring(...[name, what, add]: Wanted): Promise<AddedAsset | null> {
-  const onTerminal = process.stderr.isTTY === true;
+  // A serial line may not know its width: there ora would write line after line.
+  const onTerminal = process.stderr.isTTY === true && process.stderr.columns > 0;
   const spinner = ora({ text: `${name}: ${what}`, isEnabled: onTerminal, isSilent: !onTerminal }).start();
   const breaking = new AbortController();
   const onSignal = (): void => breaking.abort();
@@ -126,7 +129,6 @@ async function bring(...[name, what, add]: Wanted): Promise<AddedAsset | null> {
 }
 
 function bar({ what, fraction, total }: DownloadProgress): string {
-  if (what === "unpacking") return what;
   const filled = Math.round(BAR_WIDTH * fraction);
   const size = total === null ? "" : ` of ${formatBytes(total)}`;
   return `${what} ${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.round(fraction * 100)}%${size}`;
@@ -141,13 +143,16 @@ export async function listAssets(options: AssetOptions & { json?: true }): Promi
   const missing = missingFiles(appliance);
   if (options.json) console.log(JSON.stringify({ root, files, missing }));
   else {
-    const rows = files.map(({ path, size, source, usedBy }) => [
+    const rows = files.map(({ path, size, sha256, source, usedBy }) => [
       path,
       size === null ? "missing" : formatBytes(size),
+      sha256?.slice(0, SHOWN_DIGITS) ?? "-",
       usedBy.join("; ") || "-",
       source ?? "-",
     ]);
-    console.log(files.length === 0 ? `nothing is under ${root}` : formatTable(["FILE", "SIZE", "USED BY", "FROM"], rows, [0, 2, 3]));
+    console.log(
+      files.length === 0 ? `nothing is under ${root}` : formatTable(["FILE", "SIZE", "SHA-256", "USED BY", "FROM"], rows, [0, 3, 4]),
+    );
     for (const line of missing) console.log(line);
   }
   return missing.length > 0 ? 1 : 0;

@@ -1,6 +1,7 @@
 /** The command as a script runs it, where no appliance runs: `--json`, and the exit codes that docs/cli.md tells. */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -116,6 +117,43 @@ test("assets: SIGTERM breaks a download off as Ctrl-C does, and leaves of it wha
   assert.equal(await new Promise((resolve) => child.once("close", resolve)), 1);
   assert.equal(said, "netboot6: image: broken off\n");
   assert.deepEqual(readdirSync(join(root, ".incoming")), [`${sum}.part`]);
+});
+
+test("assets: on a terminal a bar shows how far a download is; the table has the checksum", { timeout: 30_000 }, async (t) => {
+  const root = mkdtempSync(join(tmpdir(), "netboot6-command-"));
+  const content = Buffer.alloc(2_000_000, "boot");
+  const sum = createHash("sha256").update(content).digest("hex");
+  let goOn: () => void = () => {};
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "Content-Length": content.length }).write(content.subarray(0, 1_000_000));
+    goOn = () => response.end(content.subarray(1_000_000));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(root, { recursive: true });
+  });
+  const url = `http://[::1]:${(server.address() as AddressInfo).port}/image`;
+  const command = [NETBOOT6, "assets", "add", url, "--sha256", sum, "--to", "os/image", "--root", root].join(" ");
+  const terminal = spawn("script", ["-qec", `stty cols 100; ${command}`, "/dev/null"]);
+  let shown = "";
+  await new Promise<void>((resolve) => {
+    terminal.stdout.on("data", (data) => {
+      shown += data;
+      if (shown.includes("50%")) goOn();
+    });
+    terminal.once("close", () => resolve());
+  });
+  assert.match(shown, /os\/image: file █{15}░{15} 50% of 2\.0 MB/);
+  assert.ok(shown.includes(`os/image: ${url} added: os/image`), shown);
+  const list = spawn(NETBOOT6, ["assets", "list", "--root", root]);
+  let table = "";
+  list.stdout.on("data", (data) => {
+    table += data;
+  });
+  await new Promise((resolve) => list.once("close", resolve));
+  assert.match(table, new RegExp(`^FILE +SIZE +SHA-256 +USED BY +FROM\\nos/image +2\\.0 MB +${sum.slice(0, 12)} +- +http`));
 });
 
 const TELL = [
