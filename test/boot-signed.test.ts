@@ -6,7 +6,7 @@ import type { MachineTimeline } from "@netboot6/events";
 import { bootableDisk, DISK_BOOTED, Machine } from "@netboot6/lab";
 import { bootAssets, INSTALLER, MAC, makeVlan, reportDone, says, standIn, startAppliance, UUID } from "./setup.ts";
 
-test("Secure Boot: by HTTP shim, GRUB, its rendered configuration and the signed kernel; once installed, by PXE and after a restart, the disk", async (t) => {
+test("Secure Boot: by HTTP and by PXE shim, GRUB, its rendered configuration and the signed kernel; once installed, by PXE and after a restart, the disk", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t, { dad: true });
   const configuration = `networks:\n  - interface: prov0\nhttp: { root: ${root} }\n${INSTALLER}    bootProgram: shim-grub\nmachines:\n  - { name: node-01, mac: "${MAC}" }\nlog: { level: debug }\n`;
@@ -29,6 +29,17 @@ test("Secure Boot: by HTTP shim, GRUB, its rendered configuration and the signed
     [["firmware", "program", "script", "kernel", "initrd"]],
   );
   await machine.powerOff();
+
+  const from = appliance.lines.length;
+  const byPxe = new Machine(vlan, { name: "node-01-pxe", firmware: "uefi-pxe", ...options });
+  await appliance.waitFor(says("http.finished", "GET /debian-12/initrd.gz: 200"), 120, from);
+  await byPxe.waitFor(/UEFI Secure Boot is enabled/, 60);
+  t.diagnostic(`by PXE, kernel started ${byPxe.seconds.toFixed(1)} s after power-on`);
+  const loaded = appliance.lines
+    .slice(from)
+    .flatMap(({ event, msg }) => (event === "tftp.finished" ? (/^TFTP (\S+): sent/.exec(msg)?.[1] ?? []) : []));
+  assert.deepEqual([...new Set(loaded)], ["/grub/x86_64/shimx64.efi", "/grub/x86_64/grubx64.efi", "/grub/grub.cfg"]);
+  await byPxe.powerOff();
   await reportDone(standIn(vlan));
   await appliance.stop();
 
