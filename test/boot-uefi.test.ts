@@ -29,6 +29,11 @@ test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file,
     stages.filter(({ failed }) => failed !== null),
     [],
   );
+  // Without its script beside it iPXE would wait for DHCPv4 first: 15 s, and 2 s for a key.
+  assert.ok(appliance.lines.some(says("http.finished", "GET /ipxe/x86_64/autoexec.ipxe: 200")));
+  const [program, script] = ["program", "script"].map((name) => stages.find((stage) => stage.name === name));
+  const waited = (script?.startedAt ?? Number.NaN) - (program?.endedAt ?? Number.NaN);
+  assert.ok(waited < 10_000, `iPXE asked for its script ${waited} ms after it was in`);
   const starts = stages.map(({ startedAt }) => startedAt);
   assert.deepEqual(
     starts,
@@ -56,7 +61,6 @@ test("UEFI HTTP boot: firmware, iPXE, the Debian installer and its answers file,
   await installed.waitFor(new RegExp(DISK_BOOTED), 90);
   t.diagnostic(`disk booted ${installed.seconds.toFixed(1)} s after power-on`);
   await installed.powerOff();
-  const script = stages.find(({ name }) => name === "script");
   t.diagnostic(
     `reported back ${seconds.toFixed(1)} s after power-on; script ${((script?.startedAt ?? 0) - (timeline.boots[0]?.startedAt ?? 0)) / 1000} s after the first Solicit`,
   );
