@@ -206,6 +206,15 @@ test("the console: a rack boots, one machine stands still, an operator acts", { 
     assert.equal((await appliance.get<{ profile: string | null }>("/machines/node-07")).profile, "debian-12");
     assert.equal(await page.locator("#profile").inputValue(), "debian-12");
     assert.deepEqual(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]"), [0, 1, ""]);
+    const stage = async (): Promise<string> => (await appliance.get<{ boot: { stage: string } }>("/machines/node-03")).boot.stage;
+    assert.equal(await stage(), "installed");
+    await goTo(page, "machines/node-03");
+    await page.locator(".note", { hasText: "Installed" }).waitFor();
+    await page.getByRole("button", { name: "Boot again…" }).click();
+    await page.locator("dialog[open]", { hasText: "Let node-03 boot again?" }).getByRole("button", { name: "Boot again" }).click();
+    await page.locator("dialog").waitFor({ state: "detached" });
+    await page.locator(".note", { hasText: "Installed" }).waitFor({ state: "detached" });
+    assert.equal(await stage(), "new");
     // A stranger that is switched off once it has its address: its lease stays.
     const stranger = new SimulatedRack(vlan, {
       machines: [machine(25)],
