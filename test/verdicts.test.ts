@@ -1,6 +1,6 @@
 /** Faults staged with simulated machines: what the appliance says of each, and that its API, the command and the console say the same. */
 import assert from "node:assert/strict";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeIa, encodeMessage, MessageType, OptionCode } from "@netboot6/codec";
@@ -331,6 +331,40 @@ machines: [{ name: n1, mac: "${MACHINE(1).mac}" }]
     await verdict(appliance, "n1", "boot-loop"),
     /its script stops it: it began 3 boots within 5 minutes and came no further than initrd\. .*boot-again/,
   );
+});
+
+test("iPXE that a rule gives itself again is stopped by its script after three times, and told of", async (t) => {
+  const vlan = makeVlan(t);
+  await assets(vlan, {});
+  const appliance = await startAppliance(t, vlan, {
+    configuration: `networks: [{ interface: prov0 }]
+profiles: { debian: { kernel: debian12/linux } }
+boot: { rules: [{ url: "{{ http }}/ipxe/x86_64/ipxe.efi" }] }
+machines: [{ name: n1, mac: "${MACHINE(1).mac}" }]
+`,
+  });
+  const client = vlan.client("n1", { mac: MACHINE(1).mac });
+  client.up();
+  client.namespace.ip("addr replace 2001:db8:0:1:5054:ff:fe0c:1/64 dev eth0 nodad");
+  const get = async (path: string): Promise<void> => {
+    const from = appliance.lines.length;
+    await client.namespace.exec(["curl", "-sSf", "--output-dir", vlan.dir, "-o", "got", `http://[${vlan.address}]${path}`]);
+    await appliance.waitFor((line) => line.event === "http.finished" && line.path === path, 10, from);
+  };
+  for (const kind of ["firmware-http", "ipxe", "ipxe"]) {
+    await script(client.namespace, kind, "000300015254000c0001", "solicit", "request");
+    await get("/ipxe/x86_64/ipxe.efi");
+  }
+  const from = appliance.lines.length;
+  await script(client.namespace, "ipxe", "000300015254000c0001", "solicit", "request");
+  const why = "it was given /ipxe/x86_64/ipxe.efi 3 times within 5 minutes and asked for no script";
+  const answered = await appliance.waitFor((line) => line.event === "dhcpv6.answered" && line.answer === "Reply", 10, from);
+  assert.match(answered.msg, /\/boot\.ipxe$/);
+  assert.ok((answered.why as string[]).join().endsWith(`once more: ${why}`));
+  await get("/boot.ipxe");
+  assert.ok(readFileSync(join(vlan.dir, "got"), "utf8").includes(`netboot6: stopped: ${why}.`));
+  const said = await verdict(appliance, "n1", "boot-loop");
+  assert.ok(said.startsWith(`its script stops it: ${why}. A boot rule gives iPXE itself again`), said);
 });
 
 test("a machine that does not trust the certificate of HTTPS", async (t) => {

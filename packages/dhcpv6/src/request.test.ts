@@ -65,6 +65,29 @@ test("the same machine hashes to the same address after the leases were lost", a
   assert.equal(given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)])), before);
 });
 
+test("iPXE that was given itself again and again is given the script in its place, and the answer says why", async () => {
+  const server = await testServer("networks: [{ interface: prov0 }]\nboot: { rules: [{ url: '{{ tftp }}/ipxe.efi?v=1' }] }\n");
+  const ask = (userClass: string): { url: string; why: string } => {
+    const options = [clientId(1), wants(59), { code: OptionCode.clientArchitecture, data: encodeU16List([7]) }];
+    const classes = { code: OptionCode.userClass, data: encodeTexts([userClass]) };
+    const outcome = send(server, MessageType.informationRequest, [...options, classes], { source: "fe80::5054:ff:fe00:1" });
+    const [told] = outcome.events.filter(({ type }) => type === "dhcpv6.answered") as { why: readonly string[] }[];
+    const url = Buffer.from(findOption(reply(outcome).options, OptionCode.bootfileUrl) ?? []).toString();
+    return { url, why: told?.why.join("; ") ?? "" };
+  };
+  const program = "tftp://[2001:db8:0:1::1]/ipxe.efi?v=1";
+  assert.equal(ask("iPXE").url, program);
+  const loopsOn = (path: string): void => {
+    server.state = { ...server.state, programLoop: (machine) => (machine === "m-525400000001" ? { path, why: "it loops" } : null) };
+  };
+  loopsOn("/other.efi");
+  assert.equal(ask("iPXE").url, program);
+  loopsOn("/ipxe.efi");
+  assert.equal(ask("iPXE").url, "http://[2001:db8:0:1::1]/boot.ipxe");
+  assert.match(ask("iPXE").why, /boot rule 1 \(any client\) would give it tftp:\S+ once more: it loops$/);
+  assert.equal(ask("firmware").url, program, "a reset begins anew");
+});
+
 test("user class iPXE goes before the architecture, and a raw one is known too", async () => {
   const server = await testServer();
   const ask = (...userClass: Option[]) => {

@@ -30,7 +30,7 @@ import {
   SERVER_PORT,
 } from "@netboot6/codec";
 import type { Appliance, DhcpConfig, Network } from "@netboot6/config";
-import type { Asker, EventBody } from "@netboot6/events";
+import type { Asker, EventBody, ProgramLoop } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import { type Identified, type Machine, type Machines, NOBODY, newId } from "@netboot6/machines";
 import { answer } from "./answer.ts";
@@ -43,6 +43,8 @@ export interface ServerState {
   readonly machines: Machines;
   readonly leases: Leases;
   readonly serverDuid: Uint8Array;
+  /** The program that the machine's iPXE was given again and again, and got no script; null where it was not. */
+  readonly programLoop: (machine: string) => ProgramLoop | null;
 }
 
 /** One datagram as it came. */
@@ -245,7 +247,12 @@ function bootAnswer(state: ServerState, asked: Asked, address: Address | null): 
   });
   try {
     const render = (text: string): string => compileTemplate(text, "boot.rules", "URL")(values);
-    return { url: render(choice.rule.url), params: choice.rule.params.map(render), why: choice.why };
+    const url = render(choice.rule.url);
+    const loop = choice.kind === "ipxe" ? state.programLoop(machine.id) : null;
+    // It would load itself for ever. The script says so, as no answer of DHCPv6 can.
+    if (loop && values.http !== null && url.split("?")[0]?.endsWith(loop.path))
+      return { url: `${values.http}/boot.ipxe`, params: [], why: `${choice.why} would give it ${url} once more: ${loop.why}` };
+    return { url, params: choice.rule.params.map(render), why: choice.why };
   } catch (error) {
     return { url: null, params: [], why: `${choice.why}: ${(error as TemplateError).message}` };
   }

@@ -52,7 +52,15 @@ export async function testServer(configuration = TEST_CONFIGURATION): Promise<Te
   const leases = new Leases();
   leases.reserve(machines.reservations());
   return {
-    state: { appliance, networks, rules: appliance.boot.rules ?? builtInRules(() => true), machines, leases, serverDuid: SERVER_DUID },
+    state: {
+      appliance,
+      networks,
+      rules: appliance.boot.rules ?? builtInRules(() => true),
+      machines,
+      leases,
+      serverDuid: SERVER_DUID,
+      programLoop: () => null,
+    },
     now: Date.UTC(2026, 10, 23, 12),
   };
 }

@@ -1,3 +1,4 @@
+export type { ProgramLoop } from "./boot-loop.ts";
 export * from "./bus.ts";
 export * from "./describe.ts";
 export * from "./drops.ts";

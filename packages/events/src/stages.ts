@@ -20,6 +20,12 @@ export const stageOrder = (name: StageName): number => STAGES.findIndex((stage) 
 /** Whether it is what a boot program runs to boot its profile, or to get there. */
 export const isScript = (path: string): boolean => /\.ipxe$|\/grub\.cfg$/.test(path);
 
+/** Whether it is a first program: firmware's or iPXE's to run. */
+export const isProgram = (path: string): boolean => /\.(efi|lkrn|k?k?pxe)$/.test(path) && !isOptional(path);
+
+/** autoexec.ipxe only leads iPXE to its script. */
+export const scriptStage = (path: string): "ipxe" | "script" => (path.endsWith("/autoexec.ipxe") ? "ipxe" : "script");
+
 /**
  * What shim and GRUB ask for and do without where it is not there: revocations, certificates, and GRUB's modules and their lists: a signed
  * GRUB has in it what it may have. Browsers look for an icon beside each text.

@@ -192,6 +192,32 @@ test("three boots within five minutes that come no further than the first are a 
   assert.equal(loop([slow, slow, slow, again]), null);
 });
 
+test("iPXE that is given itself three times within five minutes and gets no script loops; a download that is repeated, or slow, does not", () => {
+  const path = "/ipxe/x86_64/ipxe.efi";
+  const loop = (events: readonly EventBody[], since = 0): string | null => {
+    const { timelines, emit } = stream();
+    for (const event of events) emit({ ...event });
+    return timelines.programLoop("node-01", since, events.length * 1000)?.why ?? null;
+  };
+  const fetches = got(path, "iPXE/1");
+  const sent: EventBody = { type: "tftp.finished", id: 1, path, status: "sent", sent: 5, size: 5, seconds: 1, client };
+  const asks = dhcp("Information-request", "Reply", "ipxe");
+  const firmware = [dhcp("Solicit", "Advertise", "firmware-pxe"), dhcp("Request", "Reply", "firmware-pxe"), sent];
+  const says = `it was given ${path} 3 times within 5 minutes and asked for no script`;
+  const script = [rendered("/boot.ipxe"), got("/boot.ipxe", "iPXE/1")];
+  assert.equal(loop([...firmware, asks, fetches]), null);
+  assert.equal(loop([...firmware, asks, sent, asks, fetches]), says);
+  assert.equal(loop([...firmware, sent, sent, asks, fetches]), null, "a download that is repeated");
+  assert.equal(loop([...firmware, asks, got(path, "iPXE/1", 404), asks, fetches]), null, "one that failed");
+  assert.equal(loop([...firmware, asks, got("/a.efi", "iPXE/1"), asks, fetches]), null, "a chain of programs");
+  assert.equal(loop([...firmware, asks, sent, ...script, asks, fetches]), null, "it got a script");
+  const stopped: EventBody = { ...rendered("/boot.ipxe"), stopped: says } as EventBody;
+  assert.equal(loop([...firmware, asks, sent, asks, sent, asks, stopped, got("/boot.ipxe", "iPXE/1")]), says, "the script that stops it");
+  assert.equal(loop([...firmware, asks, sent, asks, sent], 3_000), null, "an operator let it go on since the first");
+  const slow: EventBody[] = Array(150).fill({ type: "machine.learned", what: "", client });
+  assert.equal(loop([...firmware, ...slow, asks, sent, ...slow, asks, sent]), null);
+});
+
 test("a machine that is forgotten has no timeline, and none is left of it on disk", () => {
   const { timelines, emit } = stream();
   for (const event of BOOT) emit({ ...event });

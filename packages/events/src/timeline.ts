@@ -1,8 +1,8 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
 import { Recent } from "@netboot6/codec";
-import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
+import { LOOP_SECONDS, loopOf, type ProgramLoop, programLoopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
-import { isOptional, isScript, stageOrder as order, type StageName } from "./stages.ts";
+import { isOptional, isProgram, isScript, stageOrder as order, type StageName, scriptStage } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
 import { judge, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
@@ -191,6 +191,12 @@ export class Timelines {
     const loop = loopOf(before, now);
     if (!loop || order(loop.stage) < order("script")) return null;
     return `it began ${loop.boots.length} boots within ${LOOP_SECONDS / 60} minutes and came no further than ${loop.stage}`;
+  }
+
+  /** The program that iPXE was given again and again in place of a script, after `since`; null where it was not. */
+  programLoop(machine: string, since: number, now: number): ProgramLoop | null {
+    const boot = this.#machines.get(machine)?.at(-1);
+    return boot ? programLoopOf(boot, since, now) : null;
   }
 
   /** How far its newest boot has come; null where it has not begun one. */
@@ -384,7 +390,7 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   if (event.type === "http.finished" && event.method === "HEAD" && event.status < 400) return null;
   if (isOptional(path)) return null;
   if (isScript(path)) return scriptStage(path);
-  if (/\.(efi|lkrn|k?k?pxe)$/.test(path)) return "program";
+  if (isProgram(path)) return "program";
   if (path.startsWith("/done/")) return null;
   const known = boot.stages.find(
     (stage) => (stage.name === "kernel" || stage.name === "initrd") && "path" in stage.last && stage.last.path === path,
@@ -396,9 +402,6 @@ function fileStage(boot: BootRecord, event: Extract<BootEvent, { path: string; s
   if (come === "installer") return /\.(iso|img|squashfs|gz|xz)$/.test(path) ? "installer" : "answers";
   return null;
 }
-
-/** autoexec.ipxe only leads iPXE to its script. */
-const scriptStage = (path: string): StageName => (path.endsWith("/autoexec.ipxe") ? "ipxe" : "script");
 
 const isInstaller = (event: BootEvent): boolean => "userAgent" in event && !/iPXE|UefiHttpBoot|GRUB/.test(event.userAgent);
 

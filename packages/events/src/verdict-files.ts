@@ -1,5 +1,5 @@
 /** Verdicts on what a machine was served, or was not. */
-import { LOOP_SECONDS, loopOf } from "./boot-loop.ts";
+import { LOOP_SECONDS, loopOf, programLoopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
 import { isOptional, isScript, type StageName, stageOrder } from "./stages.ts";
 import type { BootRecord, StageRecord } from "./timeline.ts";
@@ -163,12 +163,16 @@ export const FILE_RULES: Readonly<Record<string, Rule>> = {
     };
   },
   "boot-loop": (is) => {
-    const stopped = is.stage?.name === "script" ? newest(is.boot, "machine.rendered")?.event.stopped : undefined;
-    if (stopped !== undefined)
+    const last = is.stage?.name === "script" ? newest(is.boot, "machine.rendered")?.event : undefined;
+    if (last?.stopped !== undefined) {
+      const mend = programLoopOf(is.boot, 0, last.at)
+        ? "A boot rule gives iPXE itself again: put the rule with `userClass: iPXE` before it."
+        : "Look at its screen at that stage: it resets there.";
       return {
-        text: `its script stops it: ${stopped}.`,
-        mend: "Look at its screen at that stage: it resets there. It goes on in a few minutes, or at once by `netboot6 machine NAME boot-again`.",
+        text: `its script stops it: ${last.stopped}.`,
+        mend: `${mend} It goes on in a few minutes, or at once by \`netboot6 machine NAME boot-again\`.`,
       };
+    }
     const loop = is.stage && loopOf(is.boots, is.boot.heardAt);
     if (!loop) return null;
     return {

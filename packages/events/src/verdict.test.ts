@@ -416,6 +416,13 @@ test("a machine that its script stops, as it boots again and again, is told so",
   assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
 });
 
+test("iPXE that its script stops, as a rule gave it itself again and again, is told which rule to move", () => {
+  const round = [got("/ipxe/x86_64/ipxe.efi"), dhcp("Information-request", "Reply", "ipxe")];
+  const stopped = { ...rendered("/boot.ipxe"), stopped: "it was given itself" } as EventBody;
+  const said = verdict([...IPXE, ...round, ...round, ...round, stopped, got("/boot.ipxe")], 40);
+  assert.match(`${said?.text} ${said?.mend}`, /^its script stops it: it was given itself\. .* `userClass: iPXE` before it\. .*boot-again/);
+});
+
 test("a download that stands: by this host's disk, by the machine, by the network", () => {
   const started = { type: "http.started", id: 2, path: "/debian-12/initrd.gz", size: 40e6, userAgent: "iPXE/1", ...who } as const;
   const said = verdict([...KERNEL, { ...started, heldUpBy: "disk" }], 20);

@@ -63,6 +63,7 @@ export class RunningAppliance {
     this.readings.restore(registry.boots);
     registry.forgetBoots = (machine) => this.timelines.forget(machine);
     registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
+    registry.programLoopOf = (machine, since) => this.timelines.programLoop(machine, since, Date.now());
     this.bus.subscribe(this.timelines.read);
     this.bus.subscribe(this.relays.read);
     this.bus.subscribe(this.readings.read);
@@ -300,6 +301,7 @@ export class RunningAppliance {
       machines: this.registry.machines,
       leases: this.registry.leases,
       serverDuid: this.registry.serverDuid,
+      programLoop: (machine) => this.registry.programLoop(machine),
     };
   }
 

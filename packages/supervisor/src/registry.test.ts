@@ -114,6 +114,26 @@ test("a lease that is over makes nobody its machine where the neighbour table ha
   await registry.close();
 });
 
+test("iPXE that loaded itself again and again is stopped by its script, unless it boots its disk, until an operator lets it go on", async (t) => {
+  const { registry, ask, meet } = await onLink(t);
+  meet(MAC_1, UUID_1);
+  registry.programLoopOf = (_, since) => (since === 0 ? { path: "/ipxe.efi", why: "it loaded itself" } : null);
+  const stopped = async (): Promise<string | null> => (await ask("/boot.ipxe", "2001:db8:0:1:5054:ff:fe00:1")).stopped;
+  assert.equal(await stopped(), "it loaded itself");
+  assert.equal(registry.machines.byId("node-01")?.boot.stage, "new", "it begins no installation");
+  assert.equal(registry.copy().programLoop("node-01")?.why, "it loaded itself");
+  await registry.chooseProfile("node-01", "pause");
+  assert.equal(await stopped(), "it loaded itself");
+  await registry.chooseProfile("node-01", "local");
+  assert.equal(await stopped(), null);
+  await registry.chooseProfile("node-01", null);
+  registry.machines.setBoot("node-01", "installed", 2);
+  assert.equal(await stopped(), null);
+  await registry.bootAgain("node-01");
+  assert.equal(await stopped(), null);
+  await registry.close();
+});
+
 test("secrets go to the machine itself while it installs: not for a claim, not before it begins, not once it is done", async (t) => {
   const { registry, ask } = await onLink(t);
   const itself = "2001:db8:0:1:5054:ff:fe00:1";

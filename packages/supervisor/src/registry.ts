@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type BootState, type ChosenProfile, isBootScript, profileOf, templateValues } from "@netboot6/boot";
 import { type Address, isLinkLocal, type Mac, macOfEui64, prefixContains } from "@netboot6/codec";
 import type { Appliance, Network, Profile } from "@netboot6/config";
-import type { Asker, Emit, Question, StoredBoot } from "@netboot6/events";
+import type { Asker, Emit, ProgramLoop, Question, StoredBoot } from "@netboot6/events";
 import { isLive, isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
 import { type Change, openStore, readStored, type Store } from "@netboot6/store";
@@ -41,6 +41,8 @@ export class Registry {
   readonly setAside: string | null;
   /** Why a machine is stopped as it boots again and again, of its boots since (Unix milliseconds); null where it is not. */
   loopOf: (machine: string, since: number) => string | null = () => null;
+  /** The same of iPXE that is given itself again and again. */
+  programLoopOf: (machine: string, since: number) => ProgramLoop | null = () => null;
   /** Looks an address up in the host's neighbour table. */
   neighbourOf: typeof macOfNeighbour = macOfNeighbour;
   /** Is told of each machine that is forgotten. */
@@ -79,6 +81,7 @@ export class Registry {
     ];
     const copy = new Registry(this.#appliance, { ...NOWHERE, stored }, false);
     copy.configure(this.#appliance, this.#networks);
+    copy.programLoopOf = (machine) => this.programLoop(machine);
     return copy;
   }
 
@@ -175,6 +178,10 @@ export class Registry {
     this.#letGo.set(id, Date.now());
     await this.storeMachine(machine);
     return machine;
+  }
+
+  programLoop(id: string): ProgramLoop | null {
+    return this.programLoopOf(id, this.#letGo.get(id) ?? 0);
   }
 
   /** As if it had never been met; its leases are released, and its again when it comes back. Rejects where it cannot be stored. */
@@ -284,7 +291,10 @@ export class Registry {
     const installed = own && profile.once && machine.boot.stage === "installed";
     // What a boot rule names in place of a boot script installs whatever the profile says; autoexec.ipxe only leads to a script.
     const installs = isBootScript(path) ? own : !path.endsWith("/autoexec.ipxe");
-    const stopped = own && !installed ? this.loopOf(machine.id, this.#letGo.get(machine.id) ?? 0) : null;
+    // What boots its disk may be in service, and restarts as often as it likes.
+    const bootsDisk = installed || profile.kind === "disk";
+    const loop = (): string | null => (own ? this.loopOf(machine.id, this.#letGo.get(machine.id) ?? 0) : null);
+    const stopped = bootsDisk ? null : (this.programLoop(machine.id)?.why ?? loop());
     // Whoever else is on an installed machine may ask for its answers: they begin no installation.
     const begins = machine.boot.stage === "new" || isBootScript(path) || path.endsWith(".ipxe") || this.#namedByRule(path);
     if (installs && begins && !found.claimed && stopped === null && !installed && machine.boot.stage !== "installing") {

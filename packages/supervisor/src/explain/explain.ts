@@ -59,6 +59,7 @@ export class Explainer {
       machines: this.#registry.machines,
       leases: this.#registry.leases,
       serverDuid: this.#registry.serverDuid,
+      programLoop: (machine) => this.#registry.programLoop(machine),
     };
     const outcome = handle(state, { ...captured, interface: on }, Date.now());
     const told = outcome.events.find((event): event is Told => event.type === "dhcpv6.answered" || event.type === "dhcpv6.dropped");
