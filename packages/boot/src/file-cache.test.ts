@@ -4,7 +4,7 @@ import { appendFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { BeingWritten, FileCache, OpenFile, onDisk } from "./file-cache.ts";
+import { BeingWritten, FileCache, memoryBytes, OpenFile, onDisk } from "./file-cache.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "netboot6-cache-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -49,6 +49,28 @@ test("what is too large for the cache is not held; the least used goes first", a
   assert.ok(!(cache.get(now("3")) instanceof Promise), "held");
 });
 
+test("many asked for at once are no more than the cache may hold: for what is too much there is no room until others are read", async () => {
+  const cache = new FileCache(100e6);
+  const names = ["at once 1", "at once 2", "at once 3"];
+  for (const name of names) {
+    writeFileSync(path(name), Buffer.alloc(40e6));
+    utimesSync(path(name), 1, 1);
+  }
+  const all = await Promise.all(names.map((name) => cache.get(now(name))));
+  assert.equal(all.filter((file) => file === null).length, 1);
+  for (const name of names) assert.equal((await cache.get(now(name)))?.body.length, 40e6);
+});
+
+test("one that has grown too large since it was looked at is not held", async () => {
+  writeFileSync(path("grown"), Buffer.alloc(60));
+  utimesSync(path("grown"), 1, 1);
+  assert.equal(await new FileCache(100).get({ ...now("grown"), size: 10 }), null);
+});
+
+test("what is not said otherwise is a quarter of the memory", () => {
+  assert.equal(new FileCache(null).limit, memoryBytes() / 4);
+});
+
 test("a file that is written to while it is read is waited for, not for long, and never taken for whole", async () => {
   const cache = new FileCache(200e6);
   writeFileSync(path("growing"), Buffer.alloc(20e6, "a"));
@@ -74,11 +96,17 @@ test("a file that rested, and is written to while it is read, is read again", as
   assert.equal((await cache.get(now("rested")))?.body.length, 100e6 + 1);
 });
 
-test("a copy that comes in pieces is given out once it is whole", async () => {
+test("a copy that comes in pieces is given out once it is whole, also where there is no room for it", async (t) => {
   const cache = new FileCache(100e6);
   writeFileSync(path("copied"), "piece");
   for (let piece = 1; piece <= 5; piece++) setTimeout(() => appendFile(path("copied"), "piece"), piece * 100);
-  assert.equal((await cache.get(now("copied")))?.body.length, 30);
+  const [held, open] = await Promise.all([cache.get(now("copied")), OpenFile.open(path("copied"))]);
+  open.close();
+  assert.deepEqual([held?.body.length, open.about.size], [30, 30]);
+  const writing = setInterval(() => appendFile(path("copied"), "piece"), 100);
+  t.after(() => clearInterval(writing));
+  appendFileSync(path("copied"), "piece");
+  await assert.rejects(OpenFile.open(path("copied")), BeingWritten);
 });
 
 test("a large file: replaced, the one that was opened goes on; written to, it breaks off", async () => {

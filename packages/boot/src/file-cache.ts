@@ -45,19 +45,34 @@ export const memoryBytes = (): number => Math.min(totalmem(), process.constraine
 
 const isFresh = ({ modified }: FileOnDisk): boolean => Math.abs(Date.now() - modified) < LOOK_AGAIN_MS;
 
+/** Opened as soon as it rests. Rejects where it does not until then. */
+async function openAtRest(file: string, until = performance.now() + BEING_WRITTEN_MS): Promise<{ handle: FileHandle; about: FileOnDisk }> {
+  for (; performance.now() < until; await setTimeout(LOOK_AGAIN_MS)) {
+    const handle = await open(file);
+    const about = onDisk(file, await handle.stat());
+    if (!isFresh(about)) return { handle, about };
+    await handle.close();
+  }
+  throw new BeingWritten(file);
+}
+
 export class FileCache {
+  /** Bytes of files held, and being read, at once. */
+  readonly limit: number;
   readonly #largest: number;
   readonly #files: LRUCache<string, CachedFile>;
-  readonly #loading = new Map<string, Promise<CachedFile>>();
+  readonly #loading = new Map<string, Promise<CachedFile | null>>();
+  #beingRead = 0;
 
-  /** `limit`: bytes of files held at once. */
-  constructor(limit: number) {
-    this.#largest = Math.min(limit / 2, LARGEST_BYTES);
-    this.#files = new LRUCache({ maxSize: limit, sizeCalculation: (file) => file.body.length + 1 });
+  /** `limit` null: a quarter of the memory. */
+  constructor(limit: number | null) {
+    this.limit = limit ?? memoryBytes() / 4;
+    this.#largest = Math.min(this.limit / 2, LARGEST_BYTES);
+    this.#files = new LRUCache({ maxSize: this.limit, sizeCalculation: (file) => file.body.length + 1 });
   }
 
-  /** Null where the file is too large to be held: it is then to be read piece by piece. Rejects where it cannot be read. */
-  get(asked: FileOnDisk): CachedFile | Promise<CachedFile> | null {
+  /** Null where there is no room to hold the file: it is then to be read piece by piece. Rejects where it cannot be read. */
+  get(asked: FileOnDisk): CachedFile | Promise<CachedFile | null> | null {
     if (asked.size > this.#largest) return null;
     const held = this.#files.get(asked.file);
     if (held?.version === asked.version) return held;
@@ -70,23 +85,27 @@ export class FileCache {
     return loading;
   }
 
-  async #load(file: string): Promise<CachedFile> {
-    for (const until = performance.now() + BEING_WRITTEN_MS; performance.now() < until; await setTimeout(LOOK_AGAIN_MS)) {
-      const handle = await open(file);
+  async #load(file: string): Promise<CachedFile | null> {
+    for (const until = performance.now() + BEING_WRITTEN_MS; ; ) {
+      const { handle, about } = await openAtRest(file, until);
+      let room = 0;
       try {
-        const before = onDisk(file, await handle.stat());
-        if (isFresh(before)) continue;
-        const { body, etag } = await readWhole(handle, before.size);
+        // Asked for at once, many files would be more than what is held may be; and one may have grown since it was looked at.
+        if (about.size > this.#largest || this.#beingRead + about.size > this.limit) return null;
+        room = about.size;
+        this.#beingRead += room;
+        while (this.#files.calculatedSize + this.#beingRead > this.limit) this.#files.pop();
+        const { body, etag } = await readWhole(handle, about.size);
         const after = onDisk(file, await handle.stat());
-        if (body.length !== before.size || after.version !== before.version) continue;
-        const cached = { ...before, body, text: body.length <= SMALL_BYTES ? body.toString("latin1") : null, etag };
+        if (body.length !== about.size || after.version !== about.version) continue;
+        const cached = { ...about, body, text: body.length <= SMALL_BYTES ? body.toString("latin1") : null, etag };
         this.#files.set(file, cached);
         return cached;
       } finally {
+        this.#beingRead -= room;
         await handle.close();
       }
     }
-    throw new BeingWritten(file);
   }
 }
 
@@ -111,14 +130,14 @@ async function readWhole(handle: FileHandle, size: number): Promise<{ body: Buff
   return { body: body.subarray(0, at), etag: `"${hash.digest("base64url").slice(0, 22)}"` };
 }
 
-/** A file that is too large for memory, read as it goes out. */
+/** A file that there is no room for in memory, read as it goes out. */
 export class OpenFile {
   readonly about: FileOnDisk;
   readonly #handle: FileHandle;
 
   static async open(file: string): Promise<OpenFile> {
-    const handle = await open(file);
-    return new OpenFile(handle, onDisk(file, await handle.stat()));
+    const { handle, about } = await openAtRest(file);
+    return new OpenFile(handle, about);
   }
 
   private constructor(handle: FileHandle, about: FileOnDisk) {

@@ -125,20 +125,20 @@ export class Answerer {
     this.#send(serving, exchange, name, held);
   }
 
-  /** `reading` null: the file is too large to be held. */
+  /** `reading` null, or to null: there is no room to hold the file. */
   async #answerRead(
     serving: Serving,
     exchange: Exchange,
     { file, size }: FileOnDisk,
     name: string,
-    reading: Promise<CachedFile> | null,
+    reading: Promise<CachedFile | null> | null,
   ): Promise<void> {
     let read: CachedFile | OpenFile;
     exchange.size = size;
     exchange.reading = true;
     const slow = setTimeout(() => exchange.beginProgress(), PROGRESS_MS);
     try {
-      read = await (reading ?? OpenFile.open(file));
+      read = (await reading) ?? (await OpenFile.open(file));
     } catch (error) {
       if (error instanceof BeingWritten) throw error;
       return exchange.text(404, `Not readable: ${exchange.shown}\n`, { why: (error as Error).message });

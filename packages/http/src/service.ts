@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createTlsServer } from "node:https";
 import { createServer as createAcceptor, type ListenOptions, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { BootFiles, type Certificate, certificateVersion, FileCache, memoryBytes, readCertificate } from "@netboot6/boot";
+import { BootFiles, type Certificate, certificateVersion, FileCache, readCertificate } from "@netboot6/boot";
 import type { Address } from "@netboot6/codec";
 import { accessList, type HttpConfig, listenAddresses, type Network } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
@@ -138,7 +138,7 @@ interface Prepared {
 
 function prepare({ http, networks }: HttpSettings, link: Link, before: Prepared | null): Prepared {
   const files = new BootFiles({ root: http.root, templates: http.templates }, link.ask);
-  const cache = before && before.http.cache === http.cache ? before.serving.cache : new FileCache(http.cache ?? memoryBytes() / 4);
+  const cache = before && before.http.cache === http.cache ? before.serving.cache : new FileCache(http.cache);
   const allowed = remembered(accessList(http.allow, networks));
   return { http, serving: { files, root: http.root, cache, networks, listing: http.listing, allowed } };
 }
