@@ -19,10 +19,11 @@ test("byte ranges (RFC 9110 §14): one, several, a suffix, beyond the end; nonse
     { start: 0, end: 1 },
     { start: 3, end: 4 },
   ]);
+  assert.deepEqual(parseRanges("bytes=, 0-1, ,", 10), [{ start: 0, end: 1 }], "empty elements are skipped");
   assert.equal(parseRanges("bytes=0-9,0-9", 10), null, "more bytes than there are");
   assert.equal(parseRanges(`bytes=${Array(100).fill("0-0").join()}`, 1000), null, "too many");
   for (const beyond of ["bytes=10-", "bytes=99-100", "bytes=-0"]) assert.equal(parseRanges(beyond, 10), "unsatisfiable", beyond);
-  for (const ignored of [undefined, "", "bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=a-b"])
+  for (const ignored of [undefined, "", "bytes=", "bytes=,", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=a-b"])
     assert.equal(parseRanges(ignored, 10), null, String(ignored));
 });
 
@@ -44,4 +45,13 @@ test("conditions hold in the order of RFC 9110 §13.2.2; a date that cannot be r
   assert.equal(says({ "if-modified-since": at(0) }), 304);
   assert.equal(says({ "if-modified-since": at(-1) }), null);
   assert.equal(says({ "if-modified-since": "yesterday", "if-unmodified-since": "tomorrow" }), null);
+  for (const date of [
+    "Tue, 24 Nov 2026 12:00:00 GMT",
+    "Tuesday, 24-Nov-26 12:00:00 GMT",
+    "Tue Nov 24 12:00:00 2026",
+    "Wed Dec  2 12:00:00 2026",
+  ])
+    assert.equal(says({ "if-modified-since": date }), 304, date);
+  for (const none of ["2030", "2026-11-24T12:00:00Z", "Tue, 24 Nov 2026 12:00:00", "24 Nov 2026", "Tue, 24 Foo 2026 12:00:00 GMT"])
+    assert.equal(says({ "if-modified-since": none }), null, none);
 });

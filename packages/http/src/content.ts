@@ -30,10 +30,12 @@ export function parseRanges(header: string | undefined, size: number): readonly 
   const list = /^bytes=(.*)$/i.exec(header ?? "")?.[1];
   if (list === undefined) return null;
   const ranges: Range[] = [];
-  const specs = list.split(",", MAX_RANGES + 1);
-  if (specs.length > MAX_RANGES) return null;
+  const elements = list.split(",", MAX_RANGES + 1);
+  if (elements.length > MAX_RANGES) return null;
+  const specs = elements.map((element) => element.trim()).filter((spec) => spec !== ""); // empty ones are to be skipped (§5.6.1.2)
+  if (specs.length === 0) return null;
   for (const spec of specs) {
-    const range = parseRange(spec.trim(), size);
+    const range = parseRange(spec, size);
     if (range === null) return null;
     if (range !== "unsatisfiable") ranges.push(range);
   }
@@ -77,8 +79,16 @@ export function precondition(conditions: Conditions, etag: string, modified: num
 const listedWeakly = (tags: string, etag: string): boolean =>
   tags.trim() === "*" || tags.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
 
+/** The three forms of RFC 9110 §5.6.7: what else Date.parse reads, such as a year alone, is none. */
+const HTTP_DATES = [
+  /^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+  /^\w{6,9}, \d{2}-\w{3}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  /^\w{3} \w{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+];
+
 /** A date that cannot be read is as if it were not there. */
 function date(text: string | undefined, otherwise = Number.POSITIVE_INFINITY): number {
-  const value = text === undefined ? Number.NaN : Date.parse(text);
+  if (text === undefined || !HTTP_DATES.some((form) => form.test(text))) return otherwise;
+  const value = Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
   return Number.isNaN(value) ? otherwise : value;
 }
