@@ -1,6 +1,7 @@
 /**
  * Boot files over HTTP, ours against nginx and apache2, alternately in each round, on a veth between namespaces: server on one
  * core, load on the other. Ours runs as shipped: all services, access list, events and the log of each request; theirs keep no log.
+ * Beside a script that ours renders for each request, theirs give out a small file.
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -22,16 +23,28 @@ interface Load {
   readonly cpu: number;
 }
 
+interface Rate {
+  readonly rate: number;
+  readonly cpu: number;
+  readonly valid: boolean;
+}
+
 interface Figures {
-  /** The 40 MB initrd by 64 streams at once: GB/s, and the server's CPU seconds for a GB. */
-  readonly bulk: { readonly rate: number; readonly cpu: number; readonly valid: boolean };
-  /** Files of 2 KB: answers a second on 1 connection and on 64. */
-  readonly small: readonly { readonly rate: number; readonly cpu: number; readonly valid: boolean }[];
+  /** By 64 streams at once the 40 MB initrd, and an image that ours does not hold in memory: GB/s, and the server's CPU seconds for a GB. */
+  readonly bulk: Rate;
+  readonly streamed: Rate;
+  /** Answers a second: files of 2 KB on 1 connection and on 64, and scripts on 64. */
+  readonly one: Rate;
+  readonly many: Rate;
+  readonly script: Rate;
   readonly memory: number;
   readonly failed: number;
 }
 
 const INITRD_BYTES = 40_000_000;
+const IMAGE_BYTES = 100_000_000;
+/** Ours holds files of up to half of it. */
+const CACHE = "100M";
 const SMALL_BYTES = 2_000;
 const STREAMS = 64;
 /** DHCPv6 exchanges that begin each second beside the downloads. */
@@ -53,6 +66,7 @@ export async function benchHttp(args: readonly string[]): Promise<void> {
   const root = join(vlan.dir, "www");
   mkdirSync(root);
   writeFileSync(join(root, "initrd.gz"), randomBytes(INITRD_BYTES));
+  writeFileSync(join(root, "image.iso"), randomBytes(IMAGE_BYTES));
   writeFileSync(join(root, "small.txt"), randomBytes(SMALL_BYTES / 2).toString("hex"));
 
   const run = async <Report>(program: string, ...numbers: (string | number)[]): Promise<Report> => {
@@ -63,18 +77,26 @@ export async function benchHttp(args: readonly string[]): Promise<void> {
   };
   const get = (path: string, connections: number, time: number): Promise<Load> => run("http-load", vlan.address, path, connections, time);
 
-  const ours = netboot6(vlan, `networks:\n  - interface: prov0\nhttp: { root: ${root} }\ndns: false\n`);
+  const ours = netboot6(
+    vlan,
+    `networks:
+  - interface: prov0
+http: { root: ${root}, cache: ${CACHE} }
+dns: false
+profiles: { own: { kernel: small.txt, initrd: [initrd.gz], cmdline: "console=ttyS0" } }
+`,
+  );
   const servers: Server[] = [ours, nginx(vlan, root), apache2(vlan, root)].filter(({ name }) => chosen.includes(name));
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   const beside: Beside[] = [];
   console.log(
-    `a file of ${INITRD_BYTES / 1e6} MB by ${STREAMS} streams and files of ${SMALL_BYTES} bytes, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load on core 1`,
+    `files of ${INITRD_BYTES / 1e6} and ${IMAGE_BYTES / 1e6} MB by ${STREAMS} streams and of ${SMALL_BYTES} bytes, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load on core 1`,
   );
   for (let round = 0; round < rounds; round++)
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
       const running = await server.start();
       try {
-        figures.get(server.name)?.push(await measure(running, get, seconds));
+        figures.get(server.name)?.push(await measure(running, server === ours ? "/boot.ipxe" : "/small.txt", get, seconds));
         if (server === ours) {
           const [bulk, dhcpv6] = await Promise.all([
             get("/initrd.gz", STREAMS, seconds),
@@ -105,26 +127,26 @@ interface Beside {
 
 type Get = (path: string, connections: number, seconds: number) => Promise<Load>;
 
-async function measure(server: RunningServer, get: Get, seconds: number): Promise<Figures> {
+async function measure(server: RunningServer, script: string, get: Get, seconds: number): Promise<Figures> {
   // Files come into memory, and Node compiles what is used often.
   await get("/initrd.gz", 4, 1);
   await get("/small.txt", STREAMS, 2);
   let failed = 0;
-  const timed = async (path: string, connections: number): Promise<{ load: Load; cpu: number; valid: boolean }> => {
+  const timed = async (path: string, connections: number, amount: (load: Load) => number, cpuUnit: number): Promise<Rate> => {
     const before = cpuSeconds(server.pids);
     const load = await get(path, connections, seconds);
     failed += load.failed;
-    return { load, cpu: cpuSeconds(server.pids) - before, valid: load.cpu < LOAD_CORE_LIMIT };
+    const cpu = ((cpuSeconds(server.pids) - before) * cpuUnit) / amount(load);
+    return { rate: amount(load) / load.seconds, cpu, valid: load.cpu < LOAD_CORE_LIMIT };
   };
-  const bulk = await timed("/initrd.gz", STREAMS);
-  const small = [];
-  for (const connections of [1, STREAMS]) {
-    const { load, cpu, valid } = await timed("/small.txt", connections);
-    small.push({ rate: load.answers / load.seconds, cpu: (cpu * 1e6) / load.answers, valid });
-  }
+  const bulk = (path: string): Promise<Rate> => timed(path, STREAMS, ({ bytes }) => bytes / 1e9, 1);
+  const answers = (path: string, connections: number): Promise<Rate> => timed(path, connections, (load) => load.answers, 1e6);
   return {
-    bulk: { rate: bulk.load.bytes / bulk.load.seconds / 1e9, cpu: bulk.cpu / (bulk.load.bytes / 1e9), valid: bulk.valid },
-    small,
+    bulk: await bulk("/initrd.gz"),
+    streamed: await bulk("/image.iso"),
+    one: await answers("/small.txt", 1),
+    many: await answers("/small.txt", STREAMS),
+    script: await answers(script, STREAMS),
     memory: residentMegabytes(server.pids),
     failed,
   };
@@ -134,15 +156,29 @@ interface Column {
   readonly title: string;
   readonly unit: string;
   readonly digits: number;
-  of(figures: Figures): { readonly rate: number; readonly cpu: number; readonly valid: boolean };
+  of(figures: Figures): Rate;
   /** Of what CPU is told. */
   readonly cpu: string;
 }
 
 const COLUMNS: readonly Column[] = [
   { title: `${INITRD_BYTES / 1e6} MB, ${STREAMS} streams`, unit: "GB/s", digits: 2, cpu: "CPU s/GB", of: ({ bulk }) => bulk },
-  { title: "2 KB, 1 connection", unit: "answers/s", digits: 0, cpu: "CPU us", of: ({ small }) => small[0] as Figures["bulk"] },
-  { title: `2 KB, ${STREAMS} connections`, unit: "answers/s", digits: 0, cpu: "CPU us", of: ({ small }) => small[1] as Figures["bulk"] },
+  {
+    title: `${IMAGE_BYTES / 1e6} MB that a cache of ${CACHE} does not hold, ${STREAMS} streams`,
+    unit: "GB/s",
+    digits: 2,
+    cpu: "CPU s/GB",
+    of: ({ streamed }) => streamed,
+  },
+  { title: "2 KB, 1 connection", unit: "answers/s", digits: 0, cpu: "CPU us", of: ({ one }) => one },
+  { title: `2 KB, ${STREAMS} connections`, unit: "answers/s", digits: 0, cpu: "CPU us", of: ({ many }) => many },
+  {
+    title: `/boot.ipxe rendered for each request, theirs a file of 2 KB, ${STREAMS} connections`,
+    unit: "answers/s",
+    digits: 0,
+    cpu: "CPU us",
+    of: ({ script }) => script,
+  },
 ];
 
 function print(figures: ReadonlyMap<string, readonly Figures[]>, beside: readonly Beside[]): void {
