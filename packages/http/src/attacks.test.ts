@@ -49,7 +49,7 @@ const descriptors = (): number => readdirSync("/proc/self/fd").length;
 async function closed(ends: number, seconds: number): Promise<void> {
   for (const until = performance.now() + seconds * 1000; descriptors() > idle + ends && performance.now() < until; )
     await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.equal(descriptors(), idle + ends);
+  assert.ok(descriptors() <= idle + ends, `${descriptors()} are open`);
 }
 
 /** All that is answered to these bytes until the server closes or falls silent. */

