@@ -1,6 +1,7 @@
 /** Liquid templates, strict: an unknown name is an error with line and column, never an empty string. */
 import type { Address, Mac } from "@netboot6/codec";
 import { Liquid, LiquidError, Output, type Template } from "liquidjs";
+import { LRUCache } from "lru-cache";
 import { breaks, type GoesInto } from "./goes-into.ts";
 
 /** What every url, cmdline and rendered file may name. */
@@ -31,6 +32,9 @@ export interface TemplateValues {
 export class TemplateError extends Error {
   override readonly name = "TemplateError";
 }
+
+/** Of compiled templates that are kept. */
+const COMPILED_CHARACTERS = 4 * 1024 * 1024;
 
 const STRICT = { strictVariables: true, strictFilters: true, ownPropertyOnly: true, cache: false };
 const engine = new Liquid(STRICT);
@@ -83,8 +87,22 @@ function tellPlaces(templates: readonly Template[]): void {
   }
 }
 
-/** Parses a template once. Throws TemplateError naming `source`, line and column. */
-export function compileTemplate(text: string, source: string, into: GoesInto = "text"): (values: TemplateValues) => string {
+type Render = (values: TemplateValues) => string;
+
+/** By all that they are made of: parsing takes far longer than rendering. */
+const compiled = new LRUCache<string, Render>({ maxSize: COMPILED_CHARACTERS, sizeCalculation: (_, key) => key.length });
+
+/** Throws TemplateError naming `source`, line and column; so does what it returns. */
+export function compileTemplate(text: string, source: string, into: GoesInto = "text"): Render {
+  const key = `${into}\n${source}\n${text}`;
+  const known = compiled.get(key);
+  if (known) return known;
+  const render = compile(text, source, into);
+  compiled.set(key, render);
+  return render;
+}
+
+function compile(text: string, source: string, into: GoesInto): Render {
   let templates: Template[];
   try {
     templates = engineFor(into).parse(text, source);
