@@ -19,6 +19,8 @@ const PROGRAM_BYTES = 1_000_000;
 const KERNEL_BYTES = 8_000_000;
 const INITRD_BYTES = 40_000_000;
 const PORT = "2gbit";
+/** How long a packet waits in its buffer at most: 1.25 MB, of what a switch has for all its ports. */
+const PORT_LATENCY = "5ms";
 const LIMIT_SECONDS = 120;
 /** Machines that booted before: the servers are up and in use; then a while longer than routers must keep between two advertisements. */
 const EARLIER = 50;
@@ -30,6 +32,7 @@ export async function benchStorm(args: readonly string[]): Promise<void> {
   const chosen = option("servers", "netboot6,daemons").split(",");
   const most = Number(option("machines", "1000"));
   const behindPort = Number(option("behind-port", "100"));
+  const latency = option("port-latency", PORT_LATENCY);
   const vlan = new ProvisioningVlan({ offload: true });
   const link = await StormLink.open(vlan, EARLIER + Math.max(most, behindPort));
   const root = join(vlan.dir, "www");
@@ -70,7 +73,7 @@ profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0
     { machines: behindPort, port: true },
   ]) {
     if (machines === 0) continue;
-    if (port) shaped(`add dev ${SERVER_INTERFACE} root tbf rate ${PORT} burst 256kb latency 20ms`);
+    if (port) shaped(`add dev ${SERVER_INTERFACE} root tbf rate ${PORT} burst 256kb latency ${latency}`);
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++)
       for (const server of round % 2 === 0 ? servers : servers.toReversed()) figures.get(server.name)?.push(await storm(server, machines));
