@@ -261,8 +261,7 @@ export class Registry {
     const network = this.#networkOf(client) ?? this.#networks[0];
     if (!network) throw new Error("no network is ready yet");
     const known = this.#find(client);
-    const neighbour = (known && !known.over) || !network.link ? null : await this.neighbourOf(client, network.link.name);
-    const found = this.#find(client, neighbour ?? undefined) ?? this.#meet(client, neighbour, claims);
+    const found = known && !known.over ? known : await this.#askHost(client, network, claims);
     if (typeof found === "string") {
       const { name, profile, why } = this.#profileOf(null, network);
       const values = templateValues({
@@ -315,6 +314,12 @@ export class Registry {
       stopped,
       why: `${found.why}; ${why}`,
     };
+  }
+
+  /** Asks the host who is at an address that its lease does not tell of. */
+  async #askHost(client: Address, { link }: Network, claims: { mac?: Mac; uuid?: string }): Promise<Found | string> {
+    const neighbour = link ? await this.neighbourOf(client, link.name) : null;
+    return this.#find(client, neighbour ?? undefined) ?? this.#meet(client, neighbour, claims);
   }
 
   /** A machine that formed its own address and asked DHCPv6 for nothing is met here for the first time. Else why it is nobody. */
