@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,17 +94,22 @@ test("assets: what was added as JSON; a file that is not there is 1, a name that
   assert.match(nowhere.err, /^netboot6: x: ENOTDIR: not a directory, mkdir '.*appliance\.yaml\/\.incoming'\n$/);
 });
 
-test("assets: SIGTERM breaks a download off as Ctrl-C does, and leaves of it what the next one goes on with", async (t) => {
+/** A server of one image, and a folder to bring it to. */
+async function imageServer(t: TestContext, answer: (response: ServerResponse) => void): Promise<{ root: string; url: string }> {
   const root = mkdtempSync(join(tmpdir(), "netboot6-command-"));
-  const sum = "0".repeat(64);
-  const server = createServer((_, response) => response.writeHead(200, { "Content-Length": 10 }).write("first"));
+  const server = createServer((_, response) => answer(response));
   await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
   t.after(() => {
     server.closeAllConnections();
     server.close();
     rmSync(root, { recursive: true });
   });
-  const url = `http://[::1]:${(server.address() as AddressInfo).port}/image`;
+  return { root, url: `http://[::1]:${(server.address() as AddressInfo).port}/image` };
+}
+
+test("assets: SIGTERM breaks a download off as Ctrl-C does, and leaves of it what the next one goes on with", async (t) => {
+  const sum = "0".repeat(64);
+  const { root, url } = await imageServer(t, (response) => response.writeHead(200, { "Content-Length": 10 }).write("first"));
   const child = spawn(NETBOOT6, ["assets", "add", url, "--sha256", sum, "--to", "image", "--root", root]);
   let said = "";
   child.stderr.on("data", (data) => {
@@ -120,21 +125,13 @@ test("assets: SIGTERM breaks a download off as Ctrl-C does, and leaves of it wha
 });
 
 test("assets: on a terminal a bar shows how far a download is; the table has the checksum", { timeout: 30_000 }, async (t) => {
-  const root = mkdtempSync(join(tmpdir(), "netboot6-command-"));
   const content = Buffer.alloc(2_000_000, "boot");
   const sum = createHash("sha256").update(content).digest("hex");
   let goOn: () => void = () => {};
-  const server = createServer((_, response) => {
+  const { root, url } = await imageServer(t, (response) => {
     response.writeHead(200, { "Content-Length": content.length }).write(content.subarray(0, 1_000_000));
     goOn = () => response.end(content.subarray(1_000_000));
   });
-  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-    rmSync(root, { recursive: true });
-  });
-  const url = `http://[::1]:${(server.address() as AddressInfo).port}/image`;
   const command = [NETBOOT6, "assets", "add", url, "--sha256", sum, "--to", "os/image", "--root", root].join(" ");
   const terminal = spawn("script", ["-qec", `stty cols 100; ${command}`, "/dev/null"]);
   let shown = "";
