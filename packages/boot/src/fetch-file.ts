@@ -9,7 +9,8 @@ const MAX_REDIRECTS = 5;
 const SILENT_MS = 60_000;
 
 /** Downloads into `part`, which stays where it is broken off. Throws AssetError where it cannot be had, or is another. */
-export async function fetchFile(url: string, sha256: string, part: string, { onProgress, signal }: DownloadOptions): Promise<void> {
+export async function fetchFile(url: string, sha256: string, part: string, options: DownloadOptions): Promise<void> {
+  const { onProgress, signal } = options;
   await mkdir(dirname(part), { recursive: true });
   const have = (await stat(part).catch(() => null))?.size ?? 0;
   const failed = (what: string, cause: unknown): AssetError => {
@@ -41,7 +42,7 @@ export async function fetchFile(url: string, sha256: string, part: string, { onP
       await file.close();
     }
   }
-  const sum = await sumOf(part, { ...(onProgress ? { onProgress } : {}), ...(signal ? { signal } : {}) });
+  const sum = await sumOf(part, options);
   if (sum === sha256) return;
   await rm(part);
   throw new AssetError(`${url} is not what was expected: its SHA-256 is ${sum}`);
