@@ -41,7 +41,7 @@ const debian: Profile = {
   bootProgram: "ipxe",
 };
 
-const vendor = (text: string) => ({ enterprise: 343, classes: [text] });
+const vendor = (...classes: string[]) => ({ classes });
 
 test("what a client is follows from its user class first, then its vendor class, then its architecture", () => {
   const kind = (userClasses: string[], text: string | null, architectures: number[]) =>
@@ -51,6 +51,14 @@ test("what a client is follows from its user class first, then its vendor class,
   assert.equal(kind([], "PXEClient:Arch:00007:UNDI:003000", [7]), "firmware-pxe");
   assert.equal(kind([], null, [11]), "firmware-pxe");
   assert.equal(kind([], null, []), "system");
+});
+
+test("firmware is known by any of its vendor classes, whichever of them comes first", () => {
+  const kind = (...classes: string[]) => clientKind({ userClasses: [], vendorClass: vendor(...classes), architectures: [] });
+  assert.equal(kind("HTTPClient:Arch:00016", "MSFT 5.0"), "firmware-http");
+  assert.equal(kind("MSFT 5.0", "HTTPClient:Arch:00016"), "firmware-http");
+  assert.equal(kind("MSFT 5.0", "PXEClient:Arch:00007"), "firmware-pxe");
+  assert.equal(kind("MSFT 5.0"), "system");
 });
 
 const asker = (architectures: number[], userClasses: string[] = []): BootAsker => ({

@@ -6,9 +6,9 @@ export type ClientKind = "firmware-http" | "firmware-pxe" | "ipxe" | "system";
 /** The class is told first: iPXE under UEFI sends the firmware's architecture and a PXEClient vendor class too. */
 export function clientKind(facts: Pick<ClientFacts, "userClasses" | "vendorClass" | "architectures">): ClientKind {
   if (facts.userClasses.includes("iPXE")) return "ipxe";
-  const vendor = facts.vendorClass?.classes[0] ?? "";
-  if (vendor.startsWith("HTTPClient")) return "firmware-http";
-  if (vendor.startsWith("PXEClient") || facts.architectures.length > 0) return "firmware-pxe";
+  const shows = (start: string): boolean => facts.vendorClass?.classes.some((text) => text.startsWith(start)) ?? false;
+  if (shows("HTTPClient")) return "firmware-http";
+  if (shows("PXEClient") || facts.architectures.length > 0) return "firmware-pxe";
   return "system";
 }
 

@@ -42,7 +42,8 @@ export interface ClientFacts {
   readonly elapsed: number;
   readonly rapidCommit: boolean;
   readonly userClasses: readonly string[];
-  readonly vendorClass: VendorClass | null;
+  /** Of all its vendor class options, one for each enterprise (RFC 9915 §21.16). */
+  readonly vendorClass: Pick<VendorClass, "classes"> | null;
   /** In the client's order, RFC 5970 §3.3. */
   readonly architectures: readonly number[];
   readonly fqdn: ClientFqdn | null;
@@ -58,7 +59,7 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
   let elapsed = 0;
   let rapidCommit = false;
   let userClasses: string[] = [];
-  let vendorClass: VendorClass | null = null;
+  const vendorClasses: string[] = [];
   let architectures: number[] = [];
   let fqdn: ClientFqdn | null = null;
   const iaNas: ClientIa[] = [];
@@ -117,7 +118,7 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
       case OptionCode.vendorClass: {
         const value = decodeVendorClass(data);
         if (!value.ok) return value;
-        vendorClass = value.value;
+        vendorClasses.push(...value.value.classes);
         break;
       }
       case OptionCode.clientArchitecture: {
@@ -132,5 +133,6 @@ export function readClientFacts(message: ClientServerMessage): Decoded<ClientFac
     }
   }
   if (iaNas.length + iaPds.length > MAX_IAS) return undecodable(`${iaNas.length + iaPds.length} IAs; ${MAX_IAS} are taken`);
+  const vendorClass = vendorClasses.length > 0 ? { classes: vendorClasses } : null;
   return decoded({ clientId, serverId, iaNas, iaPds, requested, elapsed, rapidCommit, userClasses, vendorClass, architectures, fqdn });
 }

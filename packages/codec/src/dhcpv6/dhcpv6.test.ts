@@ -148,6 +148,11 @@ test("DUIDs tell their MAC or UUID; EDK2's UUID in SMBIOS order is told in both"
   assert.deepEqual(readDuid(new Uint8Array()), { kind: "unknown" });
 });
 
+test("a DUID-LLT or DUID-LL tells a MAC only where its hardware type is Ethernet's", () => {
+  assert.deepEqual(readDuid(Buffer.from("0001002031dd31dc5254000b0001", "hex")), { kind: "LLT" });
+  assert.deepEqual(readDuid(Buffer.from("000300205254000b0001", "hex")), { kind: "LL" });
+});
+
 test("malformed options are refused: their RFC's least lengths", () => {
   const facts = (hex: string) => readClientFacts({ type: 1, transactionId: 1, options: ok(decodeOptions(Buffer.from(hex, "hex"))) });
   for (const [hex, why] of [
