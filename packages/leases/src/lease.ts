@@ -1,5 +1,5 @@
 /** One address or delegated prefix and who has it. Plain data: it is stored. */
-import type { Address } from "@netboot6/codec";
+import { type Address, canonicalAddress } from "@netboot6/codec";
 
 export interface Lease {
   /** A prefix has its length behind it: `2001:db8:fff:10::/60`. */
@@ -28,3 +28,17 @@ export const isPrefix = (leased: string): boolean => leased.includes("/");
 /** Its state now; `now` in Unix seconds. */
 export const stateOf = ({ state, validUntil }: Lease, now: number): Lease["state"] | "expired" =>
   validUntil <= now && state !== "released" ? "expired" : state;
+
+/** Whether what was stored is a lease. */
+export function isLease(value: object): value is Lease {
+  const { address, network, machine, duid, iaid, state, validUntil, since, hostname }: { readonly [K in keyof Lease]?: unknown } = value;
+  return (
+    typeof address === "string" &&
+    canonicalAddress(address.replace(/\/\d+$/, "")) !== null &&
+    [network, machine, duid, hostname ?? ""].every((each) => typeof each === "string") &&
+    [iaid, validUntil, since].every(Number.isInteger) &&
+    STATES.has(state)
+  );
+}
+
+const STATES: ReadonlySet<unknown> = new Set<Lease["state"]>(["bound", "released", "declined"]);

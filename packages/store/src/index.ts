@@ -21,14 +21,23 @@ export interface Change {
 export interface Stored {
   readonly kind: string;
   readonly key: string;
+  /** Undefined where what is stored is no JSON. */
   readonly value: unknown;
+}
+
+export interface SetAside {
+  /** Its new name. */
+  readonly file: string;
+  readonly why: string;
 }
 
 export interface Store {
   /** Everything there was at the start. */
   readonly stored: readonly Stored[];
-  /** Set where a damaged file was put aside: its new name. */
-  readonly setAside: string | null;
+  /** Set where a damaged file was put aside, and a new one begun. */
+  readonly setAside: SetAside | null;
+  /** Keeps a copy of the file as it is at the start, where rows in it are damaged; its name. */
+  copyAside(): Promise<string>;
   /** Resolves once the changes are on disk (a completed fsync). Rejects where they are not. All of one commit share a promise. */
   commit(changes: readonly Change[]): Promise<void>;
   /** Stores them with the next commit, or within a second, and again where that fails: for what no answer rests on. */
@@ -37,9 +46,10 @@ export interface Store {
 }
 
 /** `rows`: kind, key and JSON text ("" deletes), one change after another: the cheapest form to hand to a thread. */
-export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "close" };
+export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "copy" } | { readonly say: "close" };
 export type FromStore =
-  | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: string | null }
+  | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: SetAside | null }
+  | { readonly say: "copied"; readonly file: string; readonly error?: string }
   | { readonly say: "failed"; readonly why: string; readonly inUse: boolean }
   | { readonly say: "committed"; readonly error?: string }
   | { readonly say: "closed" };
@@ -98,6 +108,8 @@ export async function openStore(dir: string): Promise<Store> {
   let writing: Batch | null = null;
   let failed: Error | null = null;
   let leisure: NodeJS.Timeout | null = null;
+  const copied = Promise.withResolvers<string>();
+  copied.promise.catch(() => {}); // it may be that nobody waits
 
   const write = (): void => {
     if (writing || next.rows.size === 0) return;
@@ -122,6 +134,10 @@ export async function openStore(dir: string): Promise<Store> {
     }, LEISURE_MS);
   };
   worker.on("message", (message: FromStore) => {
+    if (message.say === "copied") {
+      if (message.error === undefined) copied.resolve(message.file);
+      else copied.reject(new Error(`cannot keep the damaged store as ${message.file}: ${message.error}`));
+    }
     if (message.say !== "committed" || !writing) return;
     const batch = writing;
     writing = null;
@@ -137,11 +153,16 @@ export async function openStore(dir: string): Promise<Store> {
     failed = new Error(`the store's thread ended: ${error.message}`);
     writing?.done.reject(failed);
     next.done.reject(failed);
+    copied.reject(failed);
   });
 
   return {
     stored: opened.stored,
     setAside: opened.setAside,
+    copyAside() {
+      worker.postMessage({ say: "copy" } satisfies ToStore);
+      return copied.promise;
+    },
     commit(changes) {
       if (failed) return Promise.reject(failed);
       if (changes.length === 0) return Promise.resolve();

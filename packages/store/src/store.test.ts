@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { chownSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { openStore, readStored, StoreInUseError } from "./index.ts";
+import { openStore, readStored, type Stored, StoreInUseError } from "./index.ts";
 
 function tempDir(t: { after: (f: () => void) => void }): string {
   const dir = mkdtempSync(join(tmpdir(), "netboot6-store-"));
@@ -69,14 +69,68 @@ test("a commit that fails rejects, and what was to be stored at leisure with it 
   await second.close();
 });
 
-test("a damaged file is put aside and named, never silently emptied", async (t) => {
+/** What damages `netboot6.db` of a folder, or the files beside it; and why it is said to be damaged. */
+const DAMAGES: readonly [what: string, damage: (file: string) => void, why: RegExp][] = [
+  ["is no database", (file) => writeFileSync(file, "this is no database. ".repeat(100)), /not a database/],
+  ["has a damaged page", (file) => writeFileSync(file, readFileSync(file).fill(0xff, 4096)), /malformed/],
+  ["is empty", (file) => truncateSync(file), /is empty/],
+  ["is gone, but for its -wal", (file) => renameSync(file, `${file}-wal`), /is gone/],
+];
+
+for (const [what, damage, why] of DAMAGES)
+  test(`a store that ${what} is put aside and named, never silently emptied`, async (t) => {
+    const dir = tempDir(t);
+    const first = await openStore(dir);
+    assert.equal(first.setAside, null);
+    await first.commit(Array.from({ length: 1000 }, (_, i) => ({ kind: "lease", key: String(i), value: "x".repeat(50) })));
+    await first.close();
+    damage(join(dir, "netboot6.db"));
+    assert.throws(() => readStored(dir), why);
+    const second = await openStore(dir);
+    assert.match(second.setAside?.why ?? "", why);
+    assert.match(second.setAside?.file ?? "", /netboot6\.db\.damaged-/);
+    assert.deepEqual(second.stored, []);
+    await second.commit([{ kind: "meta", key: "x", value: 1 }]);
+    await second.close();
+    assert.equal(readStored(dir).length, 1);
+  });
+
+test("what stands beside a damaged file goes with it", async (t) => {
   const dir = tempDir(t);
-  writeFileSync(join(dir, "netboot6.db"), "this is no database, and it is long enough to be read as a header of one. ".repeat(20));
+  for (const suffix of ["", "-wal", "-shm"]) writeFileSync(join(dir, `netboot6.db${suffix}`), suffix);
   const store = await openStore(dir);
-  assert.match(store.setAside ?? "", /netboot6\.db\.damaged-/);
-  assert.equal(readdirSync(dir).filter((name) => name.includes("damaged")).length, 1);
-  await store.commit([{ kind: "meta", key: "x", value: 1 }]);
   await store.close();
+  for (const suffix of ["", "-wal", "-shm"]) assert.equal(readFileSync(`${store.setAside?.file}${suffix}`, "latin1"), suffix);
+});
+
+test("a row that is no JSON is given as such, and a copy keeps it", async (t) => {
+  const dir = tempDir(t);
+  const first = await openStore(dir);
+  await first.commit(["a", "b"].map((key) => ({ kind: "lease", key, value: 1 })));
+  await first.close();
+  const db = new DatabaseSync(join(dir, "netboot6.db"));
+  db.exec("UPDATE entry SET value = '{\"address' WHERE key = 'b'");
+  db.close();
+  const values = (stored: readonly Stored[]) => stored.map(({ value }) => value);
+  assert.deepEqual(values(readStored(dir)), [1, undefined]);
+  const second = await openStore(dir);
+  assert.deepEqual(values(second.stored), [1, undefined]);
+  const copy = new DatabaseSync(await second.copyAside(), { readOnly: true });
+  assert.deepEqual(copy.prepare("SELECT value FROM entry WHERE key = 'b'").get()?.value, '{"address');
+  copy.close();
+  await second.commit([{ kind: "lease", key: "b", value: null }]);
+  await second.close();
+  assert.deepEqual(values(readStored(dir)), [1]);
+});
+
+test("a lock file that is none is named, with the mend", async (t) => {
+  const dir = tempDir(t);
+  writeFileSync(join(dir, "lock"), "this is no lock. ".repeat(100));
+  await assert.rejects(openStore(dir), {
+    message: `cannot lock ${dir}/lock: file is not a database. It should be empty: delete it, nothing is stored in it`,
+  });
+  rmSync(join(dir, "lock"));
+  await (await openStore(dir)).close();
 });
 
 test("a folder that cannot be made is a plain message", async (t) => {
@@ -117,7 +171,9 @@ test("a hundred thousand changes are one commit", async (t) => {
 test("what root makes in the folder of another user is that user's", { skip: process.getuid?.() !== 0 }, async (t) => {
   const dir = tempDir(t);
   chownSync(dir, 12345, 12345);
-  await (await openStore(dir)).close();
+  const store = await openStore(dir);
+  await store.copyAside();
+  await store.close();
   for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).uid, 12345, name);
 });
 

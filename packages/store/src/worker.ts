@@ -1,9 +1,9 @@
-import { chownSync, existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { type FromStore, type Stored, StoreInUseError, type ToStore } from "./index.ts";
-import { readEntries, STORE_FILE } from "./read.ts";
+import { type FromStore, type SetAside, type Stored, StoreInUseError, type ToStore } from "./index.ts";
+import { lossOf, readEntries, STORE_FILE } from "./read.ts";
 
 const port = parentPort;
 if (!port) throw new Error("the store runs in a thread of its own");
@@ -37,13 +37,17 @@ function open(file: string): Opened {
 
 /** Only one process may have the store. A lock of SQLite's ends with the process, however that ends. */
 function lock(dir: string): DatabaseSync {
-  const held = new DatabaseSync(join(dir, "lock"));
+  const file = join(dir, "lock");
+  const held = new DatabaseSync(file);
   try {
     held.exec("BEGIN EXCLUSIVE");
     return held;
   } catch (error) {
     held.close();
-    throw /locked/.test((error as Error).message) ? new StoreInUseError(`${dir} is in use by another netboot6`) : error;
+    const { message } = error as Error;
+    if (/locked/.test(message)) throw new StoreInUseError(`${dir} is in use by another netboot6`);
+    const mend = /not a database/.test(message) ? ". It should be empty: delete it, nothing is stored in it" : "";
+    throw new Error(`cannot lock ${file}: ${message}${mend}`);
   }
 }
 
@@ -51,22 +55,25 @@ function lock(dir: string): DatabaseSync {
 function giveToOwner(dir: string): void {
   const { uid, gid } = statSync(dir);
   if (process.getuid?.() === 0 && uid !== 0)
-    for (const name of ["lock", STORE_FILE, `${STORE_FILE}-wal`, `${STORE_FILE}-shm`])
-      if (existsSync(join(dir, name))) chownSync(join(dir, name), uid, gid);
+    for (const name of readdirSync(dir)) if (name === "lock" || name.startsWith(STORE_FILE)) chownSync(join(dir, name), uid, gid);
 }
 
-function openOrSetAside(dir: string): Opened & { setAside: string | null } {
+function openOrSetAside(dir: string): Opened & { setAside: SetAside | null } {
   const file = join(dir, STORE_FILE);
-  try {
-    return { ...open(file), setAside: null };
-  } catch (error) {
-    const damaged = /malformed|not a database|JSON/i.test((error as Error).message);
-    if (!damaged) throw new Error(`cannot open ${file}: ${(error as Error).message}`);
-    const aside = `${file}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
-    for (const suffix of ["", "-wal", "-shm"]) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
-    return { ...open(file), setAside: aside };
-  }
+  let why = lossOf(file);
+  if (why === null)
+    try {
+      return { ...open(file), setAside: null };
+    } catch (error) {
+      why = (error as Error).message;
+      if (!/malformed|not a database/.test(why)) throw new Error(`cannot open ${file}: ${why}`);
+    }
+  const aside = asideName(file);
+  for (const suffix of ["", "-wal", "-shm"]) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+  return { ...open(file), setAside: { file: aside, why } };
 }
+
+const asideName = (file: string): string => `${file}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
 
 try {
   const { dir } = workerData as { dir: string };
@@ -107,6 +114,17 @@ try {
       locked.close();
       say({ say: "closed" });
       port.close();
+      return;
+    }
+    if (message.say === "copy") {
+      const file = asideName(join(dir, STORE_FILE));
+      try {
+        db.prepare("VACUUM INTO ?").run(file);
+        giveToOwner(dir);
+        say({ say: "copied", file });
+      } catch (error) {
+        say({ say: "copied", file, error: (error as Error).message });
+      }
       return;
     }
     try {

@@ -73,11 +73,7 @@ export class RunningAppliance {
   async start(): Promise<void> {
     const started = performance.now();
     const { emit } = this.bus;
-    if (this.registry.setAside !== null)
-      emit({
-        type: "appliance.warned",
-        why: `the lease store was damaged; it was put aside as ${this.registry.setAside}, and a new one is begun`,
-      });
+    if (this.registry.setAside !== null) emit({ type: "appliance.warned", why: this.registry.setAside });
     this.#networks = await this.#waitForHost(started);
     this.registry.configure(this.#appliance, this.#networks);
     this.#services = this.#compose();

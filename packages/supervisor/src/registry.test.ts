@@ -1,11 +1,13 @@
 /** What an operator does to a machine: each holds at once, and after a restart. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { BootState } from "@netboot6/boot";
 import { type Appliance, loadAppliance, type Network } from "@netboot6/config";
+import type { Machine } from "@netboot6/machines";
 import { Registry } from "./registry.ts";
 
 const CONFIGURATION = `
@@ -189,4 +191,60 @@ test("a machine that is forgotten is not there after a restart, and its leases a
   assert.equal(second.machines.byId(machine), undefined);
   assert.equal(second.leases.byAddress(address)?.state, "released");
   await second.close();
+});
+
+const LEASE = { network: "prov", machine: "node-01", duid: "00", iaid: 1, state: "bound", validUntil: 4e9, since: 1 } as const;
+
+function damage({ state }: Appliance, key: string, value: string): void {
+  const db = new DatabaseSync(join(state.dir, "netboot6.db"));
+  assert.equal(db.prepare("UPDATE entry SET value = ? WHERE key = ?").run(value, key).changes, 1);
+  db.close();
+}
+
+test("a damaged row is told of and put aside; the others hold", async (t) => {
+  const settings = await appliance(t);
+  const first = await Registry.open(settings);
+  const leases = ["2001:db8:0:1::10", "2001:db8:0:1::11"].map((address) => ({ ...LEASE, address }));
+  for (const lease of leases) first.leases.put(lease);
+  await first.storeLeases(leases);
+  await first.storeMachine(first.machines.identify({ relayMac: MAC_1 }, 1)?.machine as Machine);
+  first.rememberBoots([["node-01 1", { machine: "node-01", boot: { startedAt: 1, stages: [], entries: [], heardAt: 1 } }]]);
+  await first.close();
+  const lease = JSON.stringify(leases[1]);
+  const garbage: readonly (readonly [key: string, ...values: string[]])[] = [
+    [
+      "2001:db8:0:1::11",
+      ...[
+        "null",
+        "{}",
+        "[]",
+        '"x"',
+        '{"address',
+        lease.replace("::11", "::12"),
+        lease.replace("::11", "::1x"),
+        lease.replace("bound", "x"),
+      ],
+      ...[lease.replace("4000000000", "null"), lease.replace('"00"', "0"), lease.replace('"iaid":1', '"iaid":"1"')],
+    ],
+    ["node-01", "null", "{}", '{"id":"node-01","macs":[1],"uuid":null,"duids":[],"profile":null,"boot":{"stage":"new","token":null}}'],
+    ["node-01", '{"id":"node-01","macs":[],"uuid":null,"duids":[],"profile":null,"boot":null}'],
+    ["node-01 1", "null", "{}", '{"machine":"node-01","boot":{"startedAt":1,"stages":[1],"entries":[]}}'],
+  ];
+  for (const [key, ...values] of garbage)
+    for (const value of values) {
+      const copy = { ...settings, state: { ...settings.state, dir: mkdtempSync(join(settings.state.dir, "copy-")) } };
+      copyFileSync(join(settings.state.dir, "netboot6.db"), join(copy.state.dir, "netboot6.db"));
+      damage(copy, key, value);
+      const registry = await Registry.open(copy);
+      assert.match(
+        registry.setAside ?? "",
+        new RegExp(`had 1 damaged row \\(\\w+ ${key}\\); what is damaged is deleted, and .* kept as .*damaged-`),
+        value,
+      );
+      assert.ok(registry.leases.byAddress("2001:db8:0:1::10"));
+      await registry.close();
+      const again = await Registry.open(copy);
+      assert.equal(again.setAside, null);
+      await again.close();
+    }
 });

@@ -6,14 +6,16 @@ import type { Appliance, Network, Profile } from "@netboot6/config";
 import type { Asker, Emit, ProgramLoop, Question, StoredBoot } from "@netboot6/events";
 import { isLive, isPrefix, type Lease, Leases } from "@netboot6/leases";
 import { type Machine, Machines, NOBODY } from "@netboot6/machines";
-import { type Change, openStore, readStored, type Store } from "@netboot6/store";
+import { type Change, openStore, readStored, type Store, type Stored } from "@netboot6/store";
 import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
 import { macOfNeighbour } from "./neighbours.ts";
+import { isWhole } from "./stored.ts";
+import { count } from "./words.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
 const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
-const NOWHERE = { setAside: null, commit: async () => {}, later: () => {}, close: async () => {} };
+const NOWHERE = { setAside: null, copyAside: async () => "", commit: async () => {}, later: () => {}, close: async () => {} };
 
 interface Found {
   readonly machine: Machine;
@@ -33,11 +35,30 @@ function secretsFor({ id, boot }: Machine, { kind }: Profile, claimed: boolean):
   return boot.stage === "installing" ? "given" : { why: `${id} is not installing` };
 }
 
+/** Puts aside what of the store is damaged; where it is then, in words. */
+async function putAside(store: Store): Promise<string | null> {
+  if (store.setAside !== null)
+    return `the lease store was damaged (${store.setAside.why}); it was put aside as ${store.setAside.file}, and a new one is begun`;
+  const damaged = store.stored.filter((row) => !isWhole(row));
+  if (damaged.length === 0) return null;
+  const copy = await store.copyAside();
+  await store.commit(damaged.map(({ kind, key }) => ({ kind, key, value: null })));
+  return `the lease store had ${damagedRows(damaged)}; what is damaged is deleted, and the store with it is kept as ${copy}`;
+}
+
+const NAMED = 5;
+
+export function damagedRows(rows: readonly Stored[]): string {
+  const named = rows.slice(0, NAMED).map(({ kind, key }) => `${kind} ${key}`);
+  return `${count(rows.length, "damaged row")} (${named.join(", ")}${rows.length > NAMED ? ", ..." : ""})`;
+}
+
 export class Registry {
   readonly machines: Machines;
   readonly leases: Leases;
   /** DUID-UUID of this server, made once and kept (RFC 6355). */
   readonly serverDuid: Uint8Array;
+  /** What of the store was damaged, and where it is kept. */
   readonly setAside: string | null;
   /** Why a machine is stopped as it boots again and again, of its boots since (Unix milliseconds); null where it is not. */
   loopOf: (machine: string, since: number) => string | null = () => null;
@@ -60,7 +81,7 @@ export class Registry {
 
   static async open(appliance: Appliance): Promise<Registry> {
     const store = await openStore(appliance.state.dir);
-    const registry = new Registry(appliance, store, true);
+    const registry = new Registry(appliance, store, true, await putAside(store));
     await store.commit([{ kind: "meta", key: "serverDuid", value: Buffer.from(registry.serverDuid).toString("hex") }]);
     return registry;
   }
@@ -85,16 +106,17 @@ export class Registry {
     return copy;
   }
 
-  private constructor(appliance: Appliance, store: Store, showsSecrets: boolean) {
+  private constructor(appliance: Appliance, store: Store, showsSecrets: boolean, setAside: string | null = null) {
     this.#showsSecrets = showsSecrets;
-    const values = (kind: string): unknown[] => store.stored.filter((entry) => entry.kind === kind).map((entry) => entry.value);
+    const stored = store.stored.filter(isWhole);
+    const values = (kind: string): unknown[] => stored.filter((entry) => entry.kind === kind).map((entry) => entry.value);
     this.#store = store;
     this.#appliance = appliance;
-    this.setAside = store.setAside;
+    this.setAside = setAside;
     this.machines = new Machines([], values("machine") as Machine[]);
     this.leases = new Leases(values("lease") as Lease[]);
     this.boots = values("boot") as StoredBoot[];
-    const duid = store.stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
+    const duid = stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
     this.serverDuid = typeof duid === "string" ? Buffer.from(duid, "hex") : Buffer.from(`0004${randomUUID().replaceAll("-", "")}`, "hex");
     this.#takeMachines();
   }

@@ -7,6 +7,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -27,14 +28,18 @@ interface Said {
 }
 
 /** Runs it in a folder of its own, in which there is an appliance.yaml. */
-function commandIn(t: TestContext, files: Readonly<Record<string, string>>): (...args: string[]) => Promise<Said> {
+function commandIn(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+): ((...args: string[]) => Promise<Said>) & { readonly cwd: string } {
   const cwd = mkdtempSync(join(tmpdir(), "netboot6-command-"));
   t.after(() => rmSync(cwd, { recursive: true }));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
-  return (...args) =>
+  const run = (...args: string[]): Promise<Said> =>
     new Promise((resolve) => {
       const child = execFile(NETBOOT6, args, { cwd, timeout: 60_000 }, (_, out, err) => resolve({ code: child.exitCode, out, err }));
     });
+  return Object.assign(run, { cwd });
 }
 
 test("leases: what was imported, what there is and what was released, as JSON and with its exit code", async (t) => {
@@ -59,6 +64,36 @@ test("leases: what was imported, what there is and what was released, as JSON an
   assert.deepEqual([again.code, again.out, again.err], [1, "", `netboot6: ${ADDRESS} is not leased\n`]);
   assert.equal((await netboot6("leases", "release", "nonsense")).code, 2);
   assert.equal((await netboot6("leases", "import", "none.csv")).code, 1);
+});
+
+test("leases: a damaged row is told of, and the others are listed; with a file that is no store, nothing is", async (t) => {
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, "kea.csv": KEA.replace("2001:db8:9::10", "2001:db8:0:2::11") });
+  assert.equal((await netboot6("leases", "import", "kea.csv", "--json")).code, 0);
+  const file = join(netboot6.cwd, "state/netboot6.db");
+  const db = new DatabaseSync(file);
+  db.exec(`UPDATE entry SET value = 'null' WHERE key = '${ADDRESS}'`);
+  db.close();
+  const listed = await netboot6("leases", "--json");
+  assert.equal(listed.code, 1);
+  assert.match(
+    listed.err,
+    /^netboot6: \S+state has 1 damaged row \(lease 2001:db8:0:2::10\), left out here: the appliance puts what is damaged aside/,
+  );
+  assert.deepEqual(
+    JSON.parse(listed.out).map(({ address }: { address: string }) => address),
+    ["2001:db8:0:2::11"],
+  );
+  const imported = await netboot6("leases", "import", "kea.csv");
+  assert.match(imported.err, /^netboot6: the lease store had 1 damaged row/);
+  assert.match(imported.out, /^1 lease imported/);
+  assert.equal((await netboot6("leases")).code, 0);
+  writeFileSync(file, "");
+  const empty = await netboot6("leases");
+  assert.deepEqual([empty.code, empty.out], [1, ""]);
+  assert.match(empty.err, /^netboot6: cannot read \S+netboot6\.db: it is empty\n$/);
+  const explained = await netboot6("explain", "--mac", "52:54:00:00:00:01");
+  assert.deepEqual([explained.code, explained.out, explained.err], [1, "", empty.err]);
+  assert.match((await netboot6("leases", "import", "kea.csv")).err, /the lease store was damaged \(it is empty\); it was put aside as/);
 });
 
 test("leases: options that stand before the subcommand's name are its own", async (t) => {

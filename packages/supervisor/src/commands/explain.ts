@@ -22,7 +22,8 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (!captured && options.mac === undefined && options.uuid === undefined) throw new QuestionError("give --mac, --uuid or --pcap");
     const { networks, waiting } = resolveNetworks(appliance, readHost());
     for (const line of waiting) console.error(`netboot6: missing: ${line}`);
-    const registry = Registry.inMemory(appliance, networks);
+    const registry = readRegistry(appliance, networks);
+    if (!registry) return 1;
     const explained = await explainTo(options, { appliance, networks, registry }, captured);
     if (options.json) console.log(JSON.stringify(explained));
     else print(explained);
@@ -31,6 +32,16 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (!(error instanceof QuestionError)) throw error;
     console.error(`netboot6: ${error.message}`);
     return 2;
+  }
+}
+
+/** Null where the store cannot be read. */
+function readRegistry(...of: Parameters<typeof Registry.inMemory>): Registry | null {
+  try {
+    return Registry.inMemory(...of);
+  } catch (error) {
+    console.error(`netboot6: ${(error as Error).message}`);
+    return null;
   }
 }
 

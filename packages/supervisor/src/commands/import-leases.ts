@@ -46,7 +46,7 @@ async function importInto(
   const networks = knownNetworks(appliance);
   const registry = await Registry.open(appliance);
   try {
-    if (registry.setAside !== null) console.error(`netboot6: the store was damaged; it was put aside as ${registry.setAside}`);
+    if (registry.setAside !== null) console.error(`netboot6: ${registry.setAside}`);
     const taken: Lease[] = [];
     const machines = new Map<string, Machine>();
     for (const lease of leases) {

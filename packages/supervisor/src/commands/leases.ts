@@ -1,9 +1,10 @@
 import { addressToBigInt, canonicalAddress, formatPrefix, parsePrefix } from "@netboot6/codec";
 import type { Appliance } from "@netboot6/config";
 import { type Lease, stateOf } from "@netboot6/leases";
-import { readStored, StoreInUseError } from "@netboot6/store";
+import { readStored, type Stored, StoreInUseError } from "@netboot6/store";
 import { ApiClient } from "../api-client.ts";
-import { Registry } from "../registry.ts";
+import { damagedRows, Registry } from "../registry.ts";
+import { isWhole } from "../stored.ts";
 import { formatTable } from "../table.ts";
 import { formatDuration } from "../words.ts";
 import { readConfiguration } from "./configuration.ts";
@@ -14,9 +15,12 @@ const FOR_EVER_SECONDS = 0xffffffff;
 export async function listLeases(options: { config: string; json?: true }): Promise<number> {
   const appliance = await readConfiguration(options.config);
   if (!appliance) return 2;
-  let leases: Lease[];
+  const leases: Lease[] = [];
+  const damaged: Stored[] = [];
   try {
-    leases = readStored(appliance.state.dir, "lease").map(({ value }) => value as Lease);
+    for (const row of readStored(appliance.state.dir, "lease"))
+      if (isWhole(row)) leases.push(row.value as Lease);
+      else damaged.push(row);
   } catch (error) {
     console.error(`netboot6: ${(error as Error).message}`);
     return 1;
@@ -32,7 +36,10 @@ export async function listLeases(options: { config: string; json?: true }): Prom
     const rows = sorted.map((lease) => [lease.address, lease.machine, lease.network, stateOf(lease, now), endsIn(lease, now)]);
     console.log(formatTable(["ADDRESS", "MACHINE", "NETWORK", "STATE", "ENDS IN"], rows, [1, 2]));
   }
-  return 0;
+  if (damaged.length === 0) return 0;
+  const left = `${damagedRows(damaged)}, left out here: the appliance puts what is damaged aside when it starts`;
+  console.error(`netboot6: ${appliance.state.dir} has ${left}`);
+  return 1;
 }
 
 function endsIn({ state, since, validUntil }: Lease, now: number): string {
@@ -60,7 +67,7 @@ export async function releaseLease(text: string, { config, json }: { config: str
   let failure: string | null;
   try {
     const registry = await Registry.open(appliance);
-    if (registry.setAside !== null) console.error(`netboot6: the store was damaged; it was put aside as ${registry.setAside}`);
+    if (registry.setAside !== null) console.error(`netboot6: ${registry.setAside}`);
     try {
       failure = (await registry.releaseLease(address)) ? null : `${address} is not leased`;
     } finally {
