@@ -193,6 +193,39 @@ test("a machine that is forgotten is not there after a restart, and its leases a
   await second.close();
 });
 
+test("the server's DUID is the same at each start, and a new one where it was damaged", async (t) => {
+  const settings = await appliance(t);
+  const duid = async (): Promise<string> => {
+    const registry = await Registry.open(settings);
+    await registry.close();
+    return Buffer.from(registry.serverDuid).toString("hex");
+  };
+  const first = await duid();
+  assert.match(first, /^0004[0-9a-f]{32}$/);
+  assert.equal(await duid(), first);
+  damage(settings, "serverDuid", '"none"');
+  const second = await duid();
+  assert.match(second, /^0004[0-9a-f]{32}$/);
+  assert.notEqual(second, first);
+});
+
+test("a lease that could not be stored is none any more", async (t) => {
+  const settings = await appliance(t);
+  const registry = await Registry.open(settings);
+  t.after(() => registry.close());
+  const lease = { ...LEASE, address: "2001:db8:0:1::10" };
+  const other = new DatabaseSync(join(settings.state.dir, "netboot6.db"));
+  other.exec("BEGIN IMMEDIATE");
+  registry.leases.put(lease);
+  const refused = await registry.storeLeases([lease]).catch((error: Error) => error.message);
+  other.close();
+  assert.match(refused ?? "", /locked/);
+  assert.equal(registry.leases.byAddress(lease.address), undefined);
+  registry.leases.put(lease);
+  await registry.storeLeases([lease]);
+  assert.equal(registry.leases.byAddress(lease.address), lease);
+});
+
 const LEASE = { network: "prov", machine: "node-01", duid: "00", iaid: 1, state: "bound", validUntil: 4e9, since: 1 } as const;
 
 function damage({ state }: Appliance, key: string, value: string): void {
