@@ -1,5 +1,5 @@
 /** One address or delegated prefix and who has it. Plain data: it is stored. */
-import { type Address, canonicalAddress } from "@netboot6/codec";
+import { type Address, canonicalAddress, type Mac } from "@netboot6/codec";
 
 export interface Lease {
   /** A prefix has its length behind it: `2001:db8:fff:10::/60`. */
@@ -18,6 +18,10 @@ export interface Lease {
   readonly since: number;
   /** The name that its client claims (RFC 4704), whole, in lower case, without the final dot; it ends with the lease. */
   readonly hostname?: string;
+  /** The interface that it was leased to last, where that is known. */
+  readonly mac?: Mac;
+  /** The machine's earlier bindings of it, whose place this one took: another DUID or IAID of another stage. The newest last. */
+  readonly superseded?: readonly { readonly duid: string; readonly iaid: number }[];
 }
 
 /** Whether it is held now; `now` in Unix seconds. */

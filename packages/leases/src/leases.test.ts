@@ -176,3 +176,19 @@ test("what could not be stored is as it was: a new binding is gone, a moved one 
   leases.takeBack(lostToo);
   assert.equal(leases.byAddress(held[0]?.address ?? "")?.validUntil, 1130, "what is on disk holds");
 });
+
+test("a repetition that is not stored leaves what is still on its way to the disk: nobody else is given the address", () => {
+  const leases = new Leases();
+  const request = ask("node");
+  const { address } = leases.choose(request);
+  assert.ok(address);
+  const first = leases.bind(address, request, 100);
+  const again = leases.bind(address, { ...request, now: 1001 }, 100);
+  leases.takeBack(again);
+  assert.equal(leases.byAddress(address)?.validUntil, 1100);
+  leases.stored(first);
+  assert.equal(leases.byAddress(address)?.validUntil, 1100);
+  assert.notEqual(leases.choose(ask("other", { hints: [address] })).address, address);
+  leases.takeBack(leases.bind(address, { ...request, now: 1002 }, 100));
+  assert.equal(leases.byAddress(address)?.validUntil, 1100, "what is on disk holds");
+});

@@ -53,8 +53,8 @@ export class Leases {
   #reserved = new Map<Address, string>();
   /** By network and kind: where the last search of a crowded pool ended. */
   readonly #searched = new Map<string, { at: number }>();
-  /** What was put and is not known to be stored yet: what stands on disk in its place, null for nothing. */
-  readonly #unstored = new Map<Address, Lease | null>();
+  /** What was put and is not known to be stored yet, the newest last; and what stands on disk in its place, null for nothing. */
+  readonly #unstored = new Map<Address, { onDisk: Lease | null; readonly put: Lease[] }>();
   /** The prefixes that were ever leased, by their length. */
   readonly #prefixes = new Map<string, Set<string>>();
 
@@ -99,24 +99,34 @@ export class Leases {
   /** The caller stores it, and says what became of that: `stored` or `takeBack`. */
   put(lease: Lease): void {
     const { address } = lease;
-    if (!this.#unstored.has(address)) this.#unstored.set(address, this.#byAddress.get(address) ?? null);
+    const unstored = this.#unstored.get(address);
+    if (unstored) unstored.put.push(lease);
+    else this.#unstored.set(address, { onDisk: this.#byAddress.get(address) ?? null, put: [lease] });
     this.#place(lease);
   }
 
-  /** They are on disk. */
+  /** They are on disk, and with them what was put before them. */
   stored(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      if (this.#byAddress.get(lease.address) === lease) this.#unstored.delete(lease.address);
-      else if (this.#unstored.has(lease.address)) this.#unstored.set(lease.address, lease);
+      const unstored = this.#unstored.get(lease.address);
+      const at = unstored?.put.indexOf(lease) ?? -1;
+      if (!unstored || at < 0) continue;
+      unstored.onDisk = lease;
+      unstored.put.splice(0, at + 1);
+      if (unstored.put.length === 0) this.#unstored.delete(lease.address);
     }
   }
 
-  /** They could not be stored: what is on disk holds again, but where something newer took their place. */
+  /** They could not be stored: what was put before them and is still under way holds again, else what is on disk. */
   takeBack(leases: readonly Lease[]): void {
     for (const lease of leases) {
+      const unstored = this.#unstored.get(lease.address);
+      const at = unstored?.put.indexOf(lease) ?? -1;
+      if (!unstored || at < 0) continue;
+      unstored.put.splice(at, 1);
+      if (unstored.put.length === 0) this.#unstored.delete(lease.address);
       if (this.#byAddress.get(lease.address) !== lease) continue;
-      const before = this.#unstored.get(lease.address) ?? null;
-      this.#unstored.delete(lease.address);
+      const before = unstored.put.at(-1) ?? unstored.onDisk;
       if (before) {
         this.#place(before);
       } else {
