@@ -6,6 +6,7 @@ import { Drops, type Emit, type Running, TELL_DROPS_MS } from "@netboot6/events"
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
 import { handle, type Outcome, type ServerState } from "./server.ts";
+import { WaitingAnswers } from "./waiting.ts";
 
 export interface Dhcpv6Edge {
   readonly emit: Emit;
@@ -16,18 +17,12 @@ export interface Dhcpv6Edge {
 }
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
-/** Answers that wait for the disk; beyond it messages are dropped and counted. */
-const MAX_WAITING = 5_000;
-/** By then a client has given this exchange up or asked again (RFC 9915 §7.6: a Request is repeated after 1, 2, 4 s). */
-const MAX_WAIT_SECONDS = 5;
 /** `node:dgram` asks it even of literals; answering at once saves a turn of the loop for each datagram. */
 const lookup = (literal: string, _: unknown, callback: (error: null, address: string, family: 6) => void): void =>
   callback(null, literal, 6);
 
 export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise<Running<ServerState>> {
   let current = state;
-  let waiting = 0;
-  let newest: { readonly stored: Promise<void> | null; readonly answers: Waiting[] } = { stored: null, answers: [] };
   const sockets = new Map<string, { readonly socket: Socket; readonly on: Listening }>();
   /** Keys of the sockets that are bound to our link-local addresses, by interface. */
   let linkLocals: ReadonlyMap<string, string> = new Map();
@@ -47,6 +42,14 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     for (const event of events) edge.emit(event);
   };
 
+  const waiting = new WaitingAnswers({
+    send: ({ outcome, outOf }) => sendOut(outcome, outOf),
+    tell: ({ outcome }) => tell(outcome),
+    drop,
+    refuse: ({ source }, why) => edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source }),
+    now: Date.now,
+  });
+
   const receive = (bytes: Buffer, from: RemoteInfo, on: Listening): void => {
     const now = Date.now();
     const percent = from.address.indexOf("%");
@@ -62,45 +65,12 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       tell(outcome);
       return;
     }
-    if (waiting >= MAX_WAITING) {
+    if (waiting.areTooMany) {
       current.leases.takeBack(outcome.leases);
       drop("too many answers wait for the disk");
       return;
     }
-    waiting++;
-    const stored = edge.store(outcome.leases);
-    if (stored !== newest.stored) {
-      const answers: Waiting[] = [];
-      newest = { stored, answers };
-      stored.then(
-        () => sendAll(answers),
-        (error: Error) => refuseAll(answers, error),
-      );
-    }
-    newest.answers.push({ outcome, source, since: now, outOf });
-  };
-
-  const sendAll = (answers: readonly Waiting[]): void => {
-    waiting -= answers.length;
-    const now = Date.now();
-    const inTime: Outcome[] = [];
-    for (const { outcome, since, outOf } of answers) {
-      const seconds = (now - since) / 1000;
-      if (seconds > MAX_WAIT_SECONDS) {
-        drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);
-        continue;
-      }
-      sendOut(outcome, outOf);
-      inTime.push(outcome);
-    }
-    // All of them leave before any is told of.
-    for (const outcome of inTime) tell(outcome);
-  };
-
-  const refuseAll = (answers: readonly Waiting[], { message }: Error): void => {
-    waiting -= answers.length;
-    const why = `the lease could not be stored: ${message}`;
-    for (const { source } of answers) edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source });
+    waiting.add({ outcome, source, since: now, outOf }, edge.store(outcome.leases));
   };
 
   const listen = async (on: Listening): Promise<Socket> => {
@@ -161,16 +131,6 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       sockets.clear();
     },
   };
-}
-
-/** An answer that waits for its leases to be on disk. */
-interface Waiting {
-  readonly outcome: Outcome;
-  readonly source: Address;
-  /** Unix milliseconds. */
-  readonly since: number;
-  /** Key of the socket that it goes out of. */
-  readonly outOf: string;
 }
 
 interface Listening {
