@@ -69,7 +69,8 @@ export function leaseRoutes(app: FastifyInstance, { registry, bus }: Context): v
       const found: { readonly view: LeaseView; readonly number: bigint }[] = [];
       for (const lease of registry.leases.all()) {
         if ((network !== undefined && lease.network !== network) || (machine !== undefined && lease.machine !== machine)) continue;
-        const view = { ...lease, hostname: lease.hostname ?? null, state: stateOf(lease, now) };
+        const { hostname = null, mac = null, superseded = [] } = lease;
+        const view = { ...lease, hostname, mac, superseded, state: stateOf(lease, now) };
         if (state === undefined || view.state === state) found.push({ view, number: addressToBigInt(lease.address.replace(/\/.*/, "")) });
       }
       return found.sort((a, b) => (a.number < b.number ? -1 : 1)).map(({ view }) => view);

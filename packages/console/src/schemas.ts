@@ -86,6 +86,11 @@ export const leaseView = z.strictObject({
   validUntil: z.number().describe("Unix seconds"),
   since: z.number().describe("Unix seconds"),
   hostname: text.nullable().describe("The name that its client claims"),
+  mac: text.nullable().describe("The interface that it was leased to last"),
+  superseded: z
+    .array(z.strictObject({ duid: text, iaid: z.int() }))
+    .readonly()
+    .describe("The machine's earlier bindings of it, of other stages of its boots; the newest last"),
 });
 export type LeaseView = z.infer<typeof leaseView>;
 

@@ -43,11 +43,11 @@ function take(leases: Leases, request: LeaseRequest): string {
 test("a full pool of many addresses is seen to be full without a look at all of it, and a crowded one is found a place in", () => {
   const large = network("1000", "ffff");
   const leases = new Leases();
-  for (let n = 0x1000; n <= 0xffff; n++) leases.offer(`2001:db8:0:1::${n.toString(16)}`, "flood", 1000);
+  for (let n = 0x1000; n <= 0xffff; n++) leases.offer(`2001:db8:0:1::${n.toString(16)}`, { machine: "flood", mac: null, now: 1000 });
   const started = performance.now();
   for (let n = 0; n < 20; n++) assert.equal(leases.choose(ask(`m${n}`, { network: large })).address, null);
   assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
-  leases.offer("2001:db8:0:1::7777", "flood", 0);
+  leases.offer("2001:db8:0:1::7777", { machine: "flood", mac: null, now: 0 });
   const found = Array.from({ length: 61 }, () => leases.choose(ask("late", { network: large })).address);
   assert.ok(found.includes("2001:db8:0:1::7777"));
 });
@@ -191,4 +191,117 @@ test("a repetition that is not stored leaves what is still on its way to the dis
   assert.notEqual(leases.choose(ask("other", { hints: [address] })).address, address);
   leases.takeBack(leases.bind(address, { ...request, now: 1002 }, 100));
   assert.equal(leases.byAddress(address)?.validUntil, 1100, "what is on disk holds");
+});
+
+const [ONE, TWO] = ["52:54:00:00:00:01", "52:54:00:00:00:02"] as const;
+
+test("two interfaces of one machine have two addresses, whoever asks from them: systems, boot clients, one DUID and IAID on both", () => {
+  for (const [first, second] of [
+    [{ duid: "01" }, { duid: "02" }],
+    [
+      { duid: "01", iaid: 1, bootClient: true },
+      { duid: "01", iaid: 2, bootClient: true },
+    ],
+    [{ duid: "01" }, { duid: "01" }],
+  ] as const)
+    for (let n = 0; n < 30; n++) {
+      const leases = new Leases();
+      const macs = [`${ONE.slice(0, -2)}${n + 10}`, `${TWO.slice(0, -2)}${n + 50}`] as const;
+      const had = take(leases, ask("node", { ...first, mac: macs[0] }));
+      const other = take(leases, ask("node", { ...second, mac: macs[1], now: 1001 }));
+      assert.notEqual(other, had);
+      for (const [mac, more, address] of [
+        [macs[0], first, had],
+        [macs[1], second, other],
+      ] as const)
+        assert.equal(take(leases, ask("node", { ...more, mac, now: 1002 })), address, "and keep them");
+    }
+});
+
+test("two interfaces of one machine are offered two addresses", () => {
+  const leases = new Leases();
+  for (const mac of [ONE, TWO]) {
+    const request = ask("node", { mac, hints: ["2001:db8:0:1::1002"] });
+    const { address } = leases.choose(request);
+    assert.equal(address === "2001:db8:0:1::1002", mac === ONE);
+    leases.offer(address ?? "", request);
+  }
+});
+
+test("a reserved address is that interface's which asked first, and the other one's once it is over; the answer says who has it", () => {
+  const leases = new Leases();
+  const reserved = "2001:db8:0:1::aaa";
+  leases.reserve(new Map([[reserved, "node"]]));
+  const asks = (mac: typeof ONE | typeof TWO, more = {}) => ask("node", { mac, duid: mac, reserved, ...more });
+  assert.equal(take(leases, asks(ONE)), reserved);
+  const { address, why } = leases.choose(asks(TWO));
+  assert.notEqual(address, reserved);
+  assert.match(why, /; 2001:db8:0:1::aaa is reserved for it, and its interface 52:54:00:00:00:01 has it$/);
+  assert.equal(take(leases, asks(TWO, { now: 2000 })), reserved, "expired");
+});
+
+test("a binding that its client names stays with it, whichever card it speaks from: a bond does so", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("node", { mac: ONE }));
+  assert.equal(take(leases, ask("node", { mac: TWO, hints: [had], now: 1010 })), had);
+});
+
+test("what another interface of the machine had before goes to this one only when nothing else is free", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("node", { mac: ONE }));
+  leases.release(leases.byAddress(had) as Lease);
+  for (const other of ["a", "b", "c"]) assert.notEqual(take(leases, ask(other)), had);
+  assert.equal(take(leases, ask("node", { mac: TWO, duid: "02" })), had);
+});
+
+test("a lease remembers the bindings whose place it took, the newest last, and none of another machine", () => {
+  const leases = new Leases();
+  const reserved = "2001:db8:0:1::aaa";
+  const bind = (duid: string, iaid: number, more: Partial<LeaseRequest> = {}) => {
+    const request = ask("node", { duid, iaid, reserved, bootClient: true, ...more });
+    leases.bind(reserved, request, 100);
+    return leases.byAddress(reserved)?.superseded;
+  };
+  assert.equal(bind("f1", 1), undefined);
+  assert.deepEqual(bind("f1", 2), [{ duid: "f1", iaid: 1 }]);
+  assert.deepEqual(bind("f1", 2), [{ duid: "f1", iaid: 1 }], "renewed");
+  assert.deepEqual(bind("1b", 3), [
+    { duid: "f1", iaid: 1 },
+    { duid: "f1", iaid: 2 },
+  ]);
+  assert.deepEqual(bind("f1", 1)?.at(-1), { duid: "1b", iaid: 3 }, "one that is back is superseded no more");
+  for (let iaid = 10; iaid < 30; iaid++) bind("f1", iaid);
+  assert.equal(bind("f1", 99)?.length, 8);
+  assert.equal(bind("aa", 1, { machine: "other", now: 5000 }), undefined);
+});
+
+test("an address that the machine forms itself is leased only where it does so: SLAAC on, and no range as pool", () => {
+  const auto = (autonomous: boolean): Network =>
+    ({ ...SMALL, advertise: { autonomous }, dhcp: { pool: { kind: "auto" } } }) as unknown as Network;
+  const formed = "2001:db8:0:1:5054:ff:fe00:1";
+  assert.equal(new Leases().choose(ask("node", { mac: ONE, network: auto(true) })).address, formed);
+  for (const network of [auto(false), { ...SMALL, advertise: { autonomous: true } } as unknown as Network])
+    assert.match(new Leases().choose(ask("node", { mac: ONE, network })).address ?? "", /^2001:db8:0:1::[0-9a-f]{4}$/);
+  const leases = new Leases();
+  take(leases, ask("imported", { network: auto(true), reserved: formed }));
+  assert.equal(take(leases, ask("node", { mac: ONE, network: auto(true), now: 5000 })), formed, "though another machine had it");
+});
+
+test("a binding outside of its network's prefix is given up", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("node"));
+  const moved = { ...SMALL, prefix: parsePrefix("2001:db8:0:9::/64"), dhcp: { pool: { kind: "auto" } } } as unknown as Network;
+  const next = leases.choose(ask("node", { network: moved, now: 1010 })).address ?? "";
+  assert.notEqual(next, had);
+  assert.match(next, /^2001:db8:0:9::/);
+});
+
+test("the same machine hashes to the same prefix after the leases were lost", () => {
+  const wide = (machine: string): LeaseRequest => askPrefix(machine, 64);
+  const given = Array.from({ length: 10 }, (_, n) => new Leases().choose(wide(`m${n}`)).address);
+  assert.deepEqual(
+    Array.from({ length: 10 }, (_, n) => new Leases().choose(wide(`m${n}`)).address),
+    given,
+  );
+  assert.ok(new Set(given).size > 5, `${given}`);
 });

@@ -31,13 +31,20 @@ export interface LeaseRequest {
 }
 
 /** What tells one identity association from another. */
-export type BindingOf = Pick<LeaseRequest, "kind" | "network" | "machine" | "duid" | "iaid">;
+export type BindingOf = Pick<LeaseRequest, "kind" | "network" | "machine" | "mac" | "duid" | "iaid" | "hints">;
 
 export type Allocation =
   | { readonly address: Address; readonly why: string /** the binding it takes it over from */; readonly supersedes: Lease | null }
   | { readonly address: null; readonly why: string };
 
+interface Offer extends Pick<LeaseRequest, "machine" | "mac"> {
+  /** Unix seconds. */
+  readonly until: number;
+}
+
 const OFFER_SECONDS = 30;
+/** How many bindings a lease remembers to have taken the place of: more than a boot has stages. */
+const MAX_SUPERSEDED = 8;
 const DECLINE_SECONDS = 24 * 3600;
 
 export class Leases {
@@ -48,7 +55,7 @@ export class Leases {
   /** The addresses whose clients claim, or claimed, a name. */
   readonly #byName = new Map<string, Set<Address>>();
   /** Addresses advertised and not yet requested, so that two machines are not offered the same one. */
-  readonly #offers = new Map<Address, { machine: string; until: number }>();
+  readonly #offers = new Map<Address, Offer>();
   /** What machines of the configuration reserve. */
   #reserved = new Map<Address, string>();
   /** By network and kind: where the last search of a crowded pool ended. */
@@ -83,12 +90,15 @@ export class Leases {
   }
 
   /** The lease of one identity association, in whatever state: the one that was put last, where it moved. */
-  byBinding({ kind, network, machine, duid, iaid }: BindingOf): Lease | undefined {
+  byBinding(of: BindingOf): Lease | undefined {
     return this.#byMachine
-      .get(machine)
+      .get(of.machine)
       ?.findLast(
         (lease) =>
-          lease.iaid === iaid && lease.duid === duid && lease.network === network.name && isPrefix(lease.address) === (kind === "prefix"),
+          isBinding(lease, of) &&
+          lease.network === of.network.name &&
+          isPrefix(lease.address) === (of.kind === "prefix") &&
+          !isOtherInterface(lease, of),
       );
   }
 
@@ -175,18 +185,35 @@ export class Leases {
     else leases.splice(leases.indexOf(lease), 1);
   }
 
-  /** Keeps an advertised address for the machine a little while. */
-  offer(address: Address, machine: string, now: number): void {
+  /** Keeps an advertised address for the interface that asked a little while. */
+  offer(address: Address, { machine, mac, now }: Pick<LeaseRequest, "machine" | "mac" | "now">): void {
     // The oldest stand first, so that those that are over are found without a look at all.
     for (const [key, offer] of this.#offers) {
       if (offer.until > now) break;
       this.#offers.delete(key);
     }
     this.#offers.delete(address);
-    this.#offers.set(address, { machine, until: now + OFFER_SECONDS });
+    this.#offers.set(address, { machine, mac, until: now + OFFER_SECONDS });
   }
 
   choose(request: LeaseRequest): Allocation {
+    const chosen = this.#choose(request);
+    const { reserved } = request;
+    if (reserved === null || chosen.address === reserved) return chosen;
+    return { ...chosen, why: `${chosen.why}; ${reserved} is reserved for it, and ${this.#holder(reserved, request)}` };
+  }
+
+  /** Who has a reserved address that its machine is not given now. */
+  #holder(reserved: Address, request: LeaseRequest): string {
+    const lease = this.#byAddress.get(reserved);
+    if (request.taken.has(reserved)) return "another IA of the message has it";
+    if (lease?.state === "declined") return "it rests, as a client found another host on it";
+    if (lease && lease.machine !== request.machine) return `machine ${lease.machine} has it`;
+    if (lease && isOtherInterface(lease, request)) return `its interface ${lease.mac} has it`;
+    return lease && isLive(lease, request.now) ? "another IA of it has it" : "another of its interfaces is offered it";
+  }
+
+  #choose(request: LeaseRequest): Allocation {
     const { kind, network } = request;
     if (!leasesAny(request))
       return { address: null, why: kind === "prefix" ? "no prefixes are delegated" : `network ${network.name} leases no addresses` };
@@ -214,14 +241,10 @@ export class Leases {
     for (const { address, why, own } of candidates(request, this.#cursor(`${kind} ${network.name}`))) {
       const lease = this.#byAddress.get(address);
       if (!this.#mayHave(address, lease, request)) continue;
-      if (!lease || lease.machine === request.machine || own) {
-        const another = lease && (lease.duid !== request.duid || lease.iaid !== request.iaid) && lease.machine === request.machine;
-        const supersedes = another && lease.state === "bound" ? lease : null;
-        return { address, why, supersedes };
-      }
-      other ??= address; // another machine's, released or expired: only when nothing else is free
+      if (!lease || isOwn(lease, request) || own) return { address, why, supersedes: lease && isSuperseded(lease, request) ? lease : null };
+      other ??= address; // another's, released or expired: only when nothing else is free
     }
-    if (other !== null) return { address: other, why: "none is free that nobody had before", supersedes: null };
+    if (other !== null) return { address: other, why: "none was found free that nobody had before", supersedes: null };
     return { address: null, why: `${kind === "prefix" ? "the delegated prefix" : "the pool"} of network ${network.name} is full` };
   }
 
@@ -233,11 +256,11 @@ export class Leases {
     if (this.#ownerOr(address, request.machine) !== request.machine) return false;
     if (this.#liesAcross(address, request)) return false;
     const offer = this.#offers.get(address);
-    if (offer && offer.machine !== request.machine && offer.until > now) return false;
+    if (offer && offer.until > now && !isSameInterface(offer, request)) return false;
     if (!lease || lease.validUntil <= now) return true;
     if (lease.state === "declined") return false;
-    if (lease.machine !== request.machine) return lease.state === "released";
-    // Its machine's: a new stage (another DUID) and a boot client take it over, a second IA of one system does not.
+    if (!isOwn(lease, request)) return lease.state === "released";
+    // Its interface's: a new stage (another DUID) and a boot client take it over, a second IA of one system does not.
     return lease.state === "released" || lease.duid !== request.duid || lease.iaid === request.iaid || request.bootClient;
   }
 
@@ -288,6 +311,8 @@ export class Leases {
       validUntil: request.now + valid,
       since: before?.machine === request.machine ? before.since : request.now,
       ...(hostname === undefined ? {} : { hostname }),
+      ...(request.mac === null ? {} : { mac: request.mac }),
+      ...supersededBy(request, before),
     };
     // Released first: what is put last is the binding's address.
     const left = moved && moved.address !== address && moved.state === "bound";
@@ -316,6 +341,31 @@ export class Leases {
     this.put(declined);
     return declined;
   }
+}
+
+/** Whether both are one interface's, as far as both MACs are known. */
+const isSameInterface = (a: { readonly machine: string; readonly mac?: Mac | null }, b: Pick<LeaseRequest, "machine" | "mac">): boolean =>
+  a.machine === b.machine && (!a.mac || b.mac === null || a.mac === b.mac);
+
+const isBinding = (lease: Lease, { duid, iaid }: Pick<LeaseRequest, "duid" | "iaid">): boolean =>
+  lease.duid === duid && lease.iaid === iaid;
+
+/** Two cards of one machine have leases of their own. A binding that its client names stays with it: a bond speaks from either card. */
+const isOtherInterface = (lease: Lease, request: Pick<LeaseRequest, "machine" | "mac" | "duid" | "iaid" | "hints">): boolean =>
+  !isSameInterface(lease, request) && !(isBinding(lease, request) && request.hints.includes(lease.address));
+
+const isOwn = (lease: Lease, request: LeaseRequest): boolean => lease.machine === request.machine && !isOtherInterface(lease, request);
+
+/** Whether a lease gives way to another identity of the interface that has it. */
+const isSuperseded = (lease: Lease, request: LeaseRequest): boolean =>
+  lease.state === "bound" && lease.machine === request.machine && !isBinding(lease, request);
+
+/** The bindings that had the address before, of the same machine. */
+function supersededBy(request: LeaseRequest, before: Lease | undefined): Pick<Lease, "superseded"> {
+  if (before?.machine !== request.machine) return {};
+  const earlier = (before.superseded ?? []).filter(({ duid, iaid }) => duid !== request.duid || iaid !== request.iaid);
+  if (isSuperseded(before, request)) earlier.push({ duid: before.duid, iaid: before.iaid });
+  return earlier.length === 0 ? {} : { superseded: earlier.slice(-MAX_SUPERSEDED) };
 }
 
 const lengthOf = (prefix: string): string => prefix.slice(prefix.indexOf("/"));
