@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeMessage, findOption, MessageType, type Option, OptionCode } from "@netboot6/codec";
-import { clientId, droppedWhy, forward, iaNa, ias, received, relayed, reply, send, serverId } from "./test-messages.ts";
+import { clientId, droppedWhy, forward, iaNa, iaPd, ias, received, relayed, reply, send, serverId } from "./test-messages.ts";
 import { testServer } from "./test-server.ts";
 
 test("§16: what must not carry a server's name, or must carry ours, is dropped with its reason", async () => {
@@ -18,10 +18,30 @@ test("§16: what must not carry a server's name, or must carry ours, is dropped 
     assert.match(droppedWhy(send(server, type, [clientId(1), ia])), /names no server/);
     assert.match(droppedWhy(send(server, type, [clientId(1), other, ia])), /another server/);
   }
-  assert.match(droppedWhy(send(server, MessageType.informationRequest, [clientId(1), ia])), /must not ask for addresses/);
+  for (const asked of [ia, iaPd(1)])
+    assert.match(droppedWhy(send(server, MessageType.informationRequest, [clientId(1), asked])), /must not ask for addresses/);
   assert.match(droppedWhy(send(server, MessageType.informationRequest, [clientId(1), other])), /another server/);
   for (const type of [MessageType.advertise, MessageType.reply, MessageType.reconfigure, 77])
     assert.match(droppedWhy(send(server, type, [clientId(1)])), /not for servers/);
+});
+
+test("§16.13: a Relay-reply is for relays, on the outside and within", async () => {
+  const server = await testServer();
+  const solicit = encodeMessage({ type: MessageType.solicit, transactionId: 1, options: [clientId(1), iaNa(1)] });
+  const back = forward(solicit, { type: MessageType.relayReply });
+  for (const bytes of [back, forward(back)]) assert.equal(droppedWhy(relayed(server, bytes)), "a Relay-reply is for relays");
+});
+
+test("what a relay brings is told with the relay, and with the network of its link, though it is dropped", async () => {
+  const server = await testServer();
+  const told = (inner: Uint8Array) => {
+    const [event] = relayed(server, forward(inner)).events;
+    assert.ok(event?.type === "dhcpv6.dropped");
+    return [event.relay, event.network, event.why];
+  };
+  const renew = encodeMessage({ type: MessageType.renew, transactionId: 1, options: [clientId(1), iaNa(1)] });
+  assert.deepEqual(told(renew), ["2001:db8:0:1::fe", "rack-2", "it names no server"]);
+  assert.deepEqual(told(Uint8Array.of(1)).slice(0, 2), ["2001:db8:0:1::fe", undefined]);
 });
 
 test("§18.4: what a client sends to our own address is discarded", async () => {

@@ -21,6 +21,7 @@ import {
   encodeMessage,
   findOption,
   isLinkLocal,
+  isRelayMessage,
   MessageType,
   macOfEui64,
   messageName,
@@ -102,7 +103,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
   const decoded = decodeMessage(incoming.bytes);
   if (!decoded.ok) return dropped("unknown", decoded.why);
   const unwrapped = unwrap(decoded.value);
-  if (typeof unwrapped === "string") return dropped(messageName(decoded.value.type), unwrapped);
+  if (typeof unwrapped === "string")
+    return dropped(messageName(decoded.value.type), unwrapped, isRelayMessage(decoded.value) ? { relay: incoming.source } : {});
   const { message, relays } = unwrapped;
   const name = messageName(message.type);
   const relay = relays.length > 0 ? { relay: incoming.source } : {};
@@ -113,23 +115,23 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     return dropped(name, "a client sent it to an address of ours and not to ff02::1:2");
 
   const facts = readClientFacts(message);
+  const chosen = chooseNetwork(state.networks, incoming, relays);
   // Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have.
-  const refused = (why: string, network?: string): Outcome => {
+  const refused = (why: string): Outcome => {
     const client = innermost?.peerAddress ?? incoming.source;
     const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
     const who = mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) };
     const sent = facts.ok ? { clientKind: clientKind(facts.value) } : {};
-    return dropped(name, why, { ...sent, client, ...who, ...relay, ...(network === undefined ? {} : { network }) });
+    return dropped(name, why, { ...sent, client, ...who, ...relay, ...(chosen.network ? { network: chosen.network.name } : {}) });
   };
 
   if (!facts.ok) return refused(facts.why);
   const refusal = discard(message.type, facts.value, state.serverDuid);
   if (refusal !== null) return refused(refusal);
 
-  const chosen = chooseNetwork(state.networks, incoming, relays);
-  if (chosen.refused !== undefined) return refused(chosen.refused, chosen.network?.name);
+  if (chosen.refused !== undefined) return refused(chosen.refused);
   const { network } = chosen;
-  if (!network.dhcp) return refused(`DHCPv6 is off on network ${network.name}`, network.name);
+  if (!network.dhcp) return refused(`DHCPv6 is off on network ${network.name}`);
 
   const kind = clientKind(facts.value);
   const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";

@@ -21,15 +21,16 @@ function setUp() {
   return { counts, bus, answered };
 }
 
-test("answered and dropped messages are counted by network and relay; those of no relay are not", () => {
+test("answered and dropped messages are counted by network and relay; those of no relay are not, and those of no network where it was heard last", () => {
   const { counts, bus, answered } = setUp();
   for (const relay of ["2001:db8::1", "2001:db8::1", "2001:db8::2"]) bus.emit({ ...answered, relay, network: "rack-2" });
   bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why: "no reason", relay: "2001:db8::1", network: "rack-2" });
   bus.emit({ ...answered, network: "rack-2" });
   bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why: "of no network", relay: "2001:db8::1" });
+  bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why: "of no network", relay: "2001:db8::3" });
   assert.deepEqual(counts.of("rack-2"), [
     { relay: "2001:db8::2", answered: 1, dropped: 0, lastAt: 7000, lastDropped: null },
-    { relay: "2001:db8::1", answered: 2, dropped: 1, lastAt: 7000, lastDropped: "no reason" },
+    { relay: "2001:db8::1", answered: 2, dropped: 2, lastAt: 7000, lastDropped: "of no network" },
   ]);
   assert.deepEqual(counts.of("rack-3"), []);
 });

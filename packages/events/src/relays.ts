@@ -24,15 +24,21 @@ export class RelayCounts {
     return [...this.#counts.values()].filter((each) => each.network === network).map(({ count }) => count);
   }
 
+  #networkOf(relay: Address): string | undefined {
+    return [...this.#counts.values()].findLast(({ count }) => count.relay === relay)?.network;
+  }
+
   /** A reader for the bus. */
   readonly read = (event: BootEvent): void => {
-    if ((event.type !== "dhcpv6.answered" && event.type !== "dhcpv6.dropped") || event.relay === undefined || event.network === undefined)
-      return;
-    const key = `${event.network} ${event.relay}`;
+    if ((event.type !== "dhcpv6.answered" && event.type !== "dhcpv6.dropped") || event.relay === undefined) return;
+    // What is of no network (an unknown link-address, a message that cannot be read) stands where its relay was heard last.
+    const network = event.network ?? this.#networkOf(event.relay);
+    if (network === undefined) return;
+    const key = `${network} ${event.relay}`;
     const known = this.#counts.get(key);
     const count = known?.count ?? { relay: event.relay, answered: 0, dropped: 0, lastAt: 0, lastDropped: null };
     this.#counts.delete(key);
-    this.#counts.set(key, known ?? { network: event.network, count });
+    this.#counts.set(key, known ?? { network, count });
     if (this.#counts.size > MAX_RELAYS) this.#counts.delete(this.#counts.keys().next().value as string);
     count.lastAt = event.at;
     if (event.type === "dhcpv6.answered") count.answered++;
