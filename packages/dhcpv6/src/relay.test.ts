@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeMessage, encodeMessage, encodeRemoteId, findOption, isRelayMessage, MessageType, OptionCode } from "@netboot6/codec";
 import { handle } from "./server.ts";
-import { clientId, droppedWhy, forward, iaNa, relayed } from "./test-messages.ts";
+import { clientId, droppedWhy, forward, iaNa, iaPd, received, relayed } from "./test-messages.ts";
 import { testServer } from "./test-server.ts";
 
 test("§19: a relayed answer goes back the same way, interface-id echoed, through two relays", async () => {
@@ -95,4 +95,115 @@ test("RFC 6221: a lightweight relay has no link-address: the next one outwards t
   assert.match(network(relayed(server, inner)) ?? "", /no relay on the way told the client's link/);
   const onLink = { bytes: inner, source: "fe80::5", sourcePort: 547, interface: "prov0", destination: "ff02::1:2" };
   assert.equal(network(handle(server.state, onLink, server.now)), "prov0");
+});
+
+const SOLICIT = encodeMessage({ type: MessageType.solicit, transactionId: 7, options: [clientId(1), iaNa(1)] });
+
+function networkOf(outcome: ReturnType<typeof relayed>): string {
+  const event = outcome.events.find(({ type }) => type === "dhcpv6.answered");
+  return event?.type === "dhcpv6.answered" ? (event.network ?? "none") : droppedWhy(outcome);
+}
+
+test("§19.3: each relay on the way back has its own interface-id and relay port", async () => {
+  const named = (id: string, port: number) => [
+    { code: OptionCode.interfaceId, data: Buffer.from(id) },
+    { code: OptionCode.relayPort, data: Uint8Array.of(0, port) },
+  ];
+  const inner = forward(SOLICIT, { options: named("inner", 1) });
+  const outcome = relayed(await testServer(), forward(inner, { hopCount: 1, options: named("outer", 2) }));
+  let bytes = outcome.send?.bytes ?? new Uint8Array();
+  for (const [id, port] of [
+    ["outer", 2],
+    ["inner", 1],
+  ]) {
+    const message = decodeMessage(bytes);
+    assert.ok(message.ok && isRelayMessage(message.value));
+    const { options } = message.value;
+    assert.equal(Buffer.from(findOption(options, OptionCode.interfaceId) ?? []).toString(), id);
+    assert.deepEqual([...(findOption(options, OptionCode.relayPort) ?? [])], [0, port]);
+    bytes = findOption(options, OptionCode.relayMessage) ?? new Uint8Array();
+  }
+});
+
+test("RFC 8357 §5: answers go to port 547, unless the outermost relay says that it sent from another", async () => {
+  const server = await testServer();
+  const says = { options: [{ code: OptionCode.relayPort, data: Uint8Array.of(0, 0) }] };
+  const port = (bytes: Uint8Array) => relayed(server, bytes, "2001:db8:0:1::fe", 12345).send?.port;
+  assert.equal(port(forward(SOLICIT)), 547);
+  assert.equal(port(forward(forward(SOLICIT, says), { hopCount: 1 })), 547, "the innermost one's is not where we answer to");
+  assert.equal(port(forward(forward(SOLICIT), { hopCount: 1, ...says })), 12345);
+});
+
+test("RFC 6939: the relay nearest to the client tells its MAC, of Ethernet alone", async () => {
+  const server = await testServer();
+  const mac = (type: number, last: number) => ({
+    options: [{ code: OptionCode.clientLinkLayerAddress, data: Uint8Array.of(0, type, 0x52, 0x54, 0, 0xaa, 0, last) }],
+  });
+  const told = (bytes: Uint8Array) => {
+    const event = relayed(server, bytes).events.find(({ type }) => type === "dhcpv6.answered");
+    return event?.type === "dhcpv6.answered" ? event.mac : undefined;
+  };
+  assert.equal(told(forward(forward(SOLICIT, mac(1, 2)), { hopCount: 1, ...mac(1, 9) })), "52:54:00:aa:00:02");
+  assert.equal(told(forward(forward(SOLICIT), { hopCount: 1, ...mac(1, 9) })), "52:54:00:0b:00:01", "the peer's address");
+  assert.equal(told(forward(SOLICIT, mac(6, 3))), "52:54:00:0b:00:01");
+});
+
+test("§19.1.1: a link-local link-address tells no link", async () => {
+  const server = await testServer();
+  const inner = forward(SOLICIT, { linkAddress: "fe80::5" });
+  assert.equal(networkOf(relayed(server, forward(inner, { hopCount: 1 }))), "rack-2");
+});
+
+test("the allow-list holds prefixes, and is asked whoever told the link", async () => {
+  const server = await testServer(`networks:
+  - interface: prov0
+  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", relays: ["2001:db8:ffff::/64"] }
+`);
+  for (const bytes of [forward(SOLICIT), forward(forward(SOLICIT, { linkAddress: "::" }), { hopCount: 1 })]) {
+    assert.equal(networkOf(relayed(server, bytes, "2001:db8:ffff::77")), "rack-2");
+    assert.match(networkOf(relayed(server, bytes, "2001:db8:fffe::77")), /not among the relays of network rack-2/);
+  }
+});
+
+test("on a link of ours a relay is a switch on that very link: nobody from elsewhere relays for it", async () => {
+  const server = await testServer();
+  const onLink = forward(SOLICIT, { linkAddress: "2001:db8:0:1::fe" });
+  assert.match(networkOf(relayed(server, onLink, "2001:db8:bad::66")), /relay 2001:db8:bad::66 is not on the link of network prov0/);
+  assert.equal(networkOf(relayed(server, onLink, "2001:db8:0:1::fe")), "prov0");
+  const from = (source: string, on: string) => {
+    const incoming = { bytes: onLink, source, sourcePort: 547, interface: on, destination: "ff02::1:2" };
+    return networkOf(handle(server.state, incoming, server.now));
+  };
+  assert.equal(from("fe80::5", "prov0"), "prov0");
+  assert.match(from("fe80::5", "other0"), /not on the link/);
+  const noAddress = { bytes: forward(SOLICIT, { linkAddress: "::" }), sourcePort: 547, interface: "prov0", destination: "ff02::1:2" };
+  assert.match(networkOf(handle(server.state, { ...noAddress, source: "2001:db8:bad::66" }, server.now)), /not on the link/);
+});
+
+test("linkAddresses: a link-address that a network names is that network's, whatever prefix it is in; of others that one takes none", async () => {
+  const server = await testServer(`networks:
+  - interface: prov0
+  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", linkAddresses: ["2001:db8:0:1::fe"] }
+`);
+  assert.equal(networkOf(relayed(server, forward(SOLICIT, { linkAddress: "2001:db8:0:1::fe" }))), "rack-2");
+  assert.equal(networkOf(relayed(server, forward(SOLICIT, { linkAddress: "2001:db8:0:1::fd" }))), "prov0");
+  assert.match(networkOf(relayed(server, forward(SOLICIT))), /belongs to no network/);
+});
+
+test("a reservation is given behind a relay too, on the network that it is of and on no other", async () => {
+  const server = await testServer(`networks:
+  - { interface: prov0, dhcp: { delegate: { prefix: "2001:db8:f1::/56", length: 64 } } }
+  - { name: rack-2, relayed: true, prefix: "2001:db8:0:2::/64", relays: ["2001:db8:0:1::fe"], dhcp: { delegate: { prefix: "2001:db8:f2::/56", length: 64 } } }
+machines:
+  - { name: node-01, mac: "52:54:00:0b:00:01", address: "2001:db8:0:2::aa", prefix: "2001:db8:f2:7::/64" }
+`);
+  const both = encodeMessage({ type: MessageType.solicit, transactionId: 7, options: [clientId(1), iaNa(1), iaPd(1)] });
+  const given = (outcome: ReturnType<typeof relayed>) => {
+    const event = outcome.events.find(({ type }) => type === "dhcpv6.answered");
+    return event?.type === "dhcpv6.answered" ? event.addresses : [];
+  };
+  assert.deepEqual(given(relayed(server, forward(both))), ["2001:db8:0:2::aa", "2001:db8:f2:7::/64"]);
+  const here = given(received(server, both, { source: "fe80::5054:ff:fe0b:1" }));
+  assert.equal(here[0], "2001:db8:0:1:5054:ff:fe0b:1");
+  assert.match(here[1] ?? "", /^2001:db8:f1:/);
 });

@@ -64,20 +64,27 @@ export function chooseNetwork(networks: readonly Network[], incoming: Incoming, 
   // The innermost relay with an address knows the client's link; an LDRA (RFC 6221) has none.
   const linkAddress = linkAddressFrom(relays, relays.length - 1);
   if (linkAddress !== null) {
-    const network = networks.find((candidate) =>
-      candidate.linkAddresses ? candidate.linkAddresses.includes(linkAddress) : prefixContains(candidate.prefix, linkAddress),
-    );
+    // What the configuration says of a relay goes before what its address looks like.
+    const network =
+      networks.find(({ linkAddresses }) => linkAddresses?.includes(linkAddress)) ??
+      networks.find(({ linkAddresses, prefix }) => !linkAddresses && prefixContains(prefix, linkAddress));
     if (!network) return refused(`the relay's link-address ${linkAddress} belongs to no network`);
-    return allowRelay(network, incoming.source, `network ${network.name}, by the relay's link-address ${linkAddress}`);
+    return allowRelay(network, incoming, `network ${network.name}, by the relay's link-address ${linkAddress}`);
   }
   const network = networks.find((candidate) => candidate.link !== null && candidate.link.name === incoming.interface);
   if (!network) return refused("no relay on the way told the client's link, and it came in on no network's interface");
-  return allowRelay(network, incoming.source, `network ${network.name}, on whose interface a relay without an address sent it`);
+  return allowRelay(network, incoming, `network ${network.name}, on whose interface a relay without an address sent it`);
 }
 
-function allowRelay(network: Network, source: Address, why: string): Chosen {
-  if (network.relays && !network.relays.some((prefix) => prefixContains(prefix, source)))
-    return refused(`relay ${source} is not among the relays of network ${network.name}`, network);
+/** Of a relayed network those that it lists, if it does; on a link of ours a switch on that very link. */
+function allowRelay(network: Network, { source, interface: on }: Incoming, why: string): Chosen {
+  const { name, link, prefix, relays } = network;
+  if (link) {
+    const isThere = isLinkLocal(source) ? on === link.name : prefixContains(prefix, source);
+    return isThere ? { network, why } : refused(`relay ${source} is not on the link of network ${name}`, network);
+  }
+  if (relays && !relays.some((each) => prefixContains(each, source)))
+    return refused(`relay ${source} is not among the relays of network ${name}`, network);
   return { network, why };
 }
 
