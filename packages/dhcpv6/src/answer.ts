@@ -108,14 +108,16 @@ function compose(
   let bootfileUrl: string | null = null;
 
   if (facts.clientId) options.push({ code: OptionCode.clientId, data: facts.clientId });
-  if (boot && wants(OptionCode.bootfileUrl)) {
+  if (boot && (wants(OptionCode.bootfileUrl) || wants(OptionCode.bootfileParam))) {
     const chosen = boot(ias.find(({ kind, given }) => kind === "address" && given !== null)?.given ?? null);
-    bootfileUrl = chosen.url;
+    if (wants(OptionCode.bootfileUrl)) bootfileUrl = chosen.url;
     why.push(chosen.why);
-    if (chosen.url !== null) options.push({ code: OptionCode.bootfileUrl, data: Buffer.from(chosen.url, "utf8") });
-    if (chosen.params.length > 0) options.push({ code: OptionCode.bootfileParam, data: encodeTexts(chosen.params) });
-    // EDK2 HttpBootDhcp6.c takes only an offer that says HTTPClient. Said to a PXEClient it would be a boot server's offer.
-    if (facts.vendorClass?.classes[0]?.startsWith("HTTPClient"))
+    if (bootfileUrl !== null) options.push({ code: OptionCode.bootfileUrl, data: Buffer.from(bootfileUrl, "utf8") });
+    if (chosen.params.length > 0 && wants(OptionCode.bootfileParam))
+      options.push({ code: OptionCode.bootfileParam, data: encodeTexts(chosen.params) });
+    // EDK2 HttpBootDhcp6.c takes an offer of a boot file only where it says HTTPClient; where firmware's own boot option has the URL,
+    // only one that does not. Said to a PXEClient it would be a boot server's offer.
+    if (bootfileUrl !== null && facts.vendorClass?.classes[0]?.startsWith("HTTPClient"))
       options.push({ code: OptionCode.vendorClass, data: encodeVendorClass({ enterprise: ENTERPRISE_INTEL, classes: ["HTTPClient"] }) });
   }
   // HttpBootDhcp6.c reads the URL up to a NUL, which is the high byte of the next option's code: so one always follows it.
