@@ -63,17 +63,17 @@ export function assign(state: ServerState, asked: Asked, commit: boolean, hostna
   const taken = new Set<string>();
   return readIas(asked).map((ia): IaAnswer => {
     // RFC 9915 §18.3.2: what cannot be on this link is told so, and nothing else is given in its place. Prefixes are on no link.
-    const checked = ia.kind === "address" && commit && !asked.facts.rapidCommit;
+    const checked = ia.kind === "address" && asked.message.type === MessageType.request;
     const wrong = checked ? ia.asks.find((address) => !prefixContains(asked.network.prefix, address)) : undefined;
     if (wrong !== undefined) return refused(ia, Status.notOnLink, `${wrong} is not on network ${asked.network.name}`);
     const request = requestFor(state, asked, ia, taken, hostname);
     const chosen = state.leases.choose(request);
-    if (chosen.address === null) return refused(ia, ia.kind === "prefix" ? Status.noPrefixAvail : Status.noAddrsAvail, chosen.why);
+    if (chosen.address === null) return unavailable(ia, chosen.why);
     taken.add(chosen.address);
     const superseded = chosen.supersedes ? `; takes it over from DUID ${chosen.supersedes.duid} IAID ${hex(chosen.supersedes.iaid)}` : "";
     const why = `${chosen.address}: ${chosen.why}${superseded}${lengthRefusal(ia, chosen.address)}`;
     if (!commit) {
-      state.leases.offer(chosen.address, request.machine, asked.now);
+      state.leases.offer(chosen.address, request);
       return granted(asked, ia, chosen.address, [], why);
     }
     const leases = state.leases.bind(chosen.address, request, asked.dhcp.lifetimes.valid);
@@ -81,17 +81,16 @@ export function assign(state: ServerState, asked: Asked, commit: boolean, hostna
   });
 }
 
-/** Renew and Rebind, RFC 9915 §18.3.4, §18.3.5. */
+/** Renew and Rebind, RFC 9915 §18.3.4, §18.3.5: an IA that is not known is bound anew, as the leases may have been lost. */
 export function extend(state: ServerState, asked: Asked, hostname: string | null): IaAnswer[] {
   const taken = new Set<string>();
   return readIas(asked).map((ia): IaAnswer => {
     const request = requestFor(state, asked, ia, taken, hostname);
-    if (ia.asks.length === 0 && asked.message.type === MessageType.renew && !state.leases.byBinding(request))
-      return refused(ia, Status.noBinding, "no binding for this IA");
+    const known = state.leases.byBinding(request) !== undefined;
     const chosen = state.leases.choose(request);
     // What another identity of the machine took over since, or another machine has: told to drop it.
     const lost = ia.asks.filter((ask) => ask !== chosen.address);
-    if (chosen.address === null) return lost.length > 0 ? revoked(ia, lost, chosen.why) : refused(ia, Status.noBinding, chosen.why);
+    if (chosen.address === null) return known && lost.length > 0 ? revoked(ia, lost, chosen.why) : unavailable(ia, chosen.why, lost);
     taken.add(chosen.address);
     const leases = state.leases.bind(chosen.address, request, asked.dhcp.lifetimes.valid);
     const why = `${chosen.address}: ${chosen.why}${lost.length > 0 ? `; ${lost.join(", ")} is not its own` : ""}`;
@@ -175,20 +174,18 @@ function granted(
 ): IaAnswer {
   const { renew: t1, rebind: t2, preferred, valid } = lifetimes;
   const options = [leasedOption(given, preferred, valid)];
-  for (const gone of lost) options.push(leasedOption(gone, 0, 0));
+  for (const gone of lost) options.push(overOption(gone));
   return { option: iaOption(ia, t1, t2, options), kind: ia.kind, given, leases, why };
 }
 
 const refused = (ia: Ia, status: number, why: string): IaAnswer => ({ ...empty(ia, [statusOption(status, why)]), leases: [], why });
 
-const revoked = (ia: Ia, lost: readonly string[], why: string): IaAnswer => ({
-  ...empty(
-    ia,
-    lost.map((gone) => leasedOption(gone, 0, 0)),
-  ),
-  leases: [],
-  why,
-});
+const unavailable = (ia: Ia, why: string, lost: readonly string[] = []): IaAnswer => {
+  const status = statusOption(ia.kind === "prefix" ? Status.noPrefixAvail : Status.noAddrsAvail, why);
+  return { ...empty(ia, [status, ...lost.map(overOption)]), leases: [], why };
+};
+
+const revoked = (ia: Ia, lost: readonly string[], why: string): IaAnswer => ({ ...empty(ia, lost.map(overOption)), leases: [], why });
 
 const empty = (ia: Ia, options: readonly Option[]): Pick<IaAnswer, "option" | "kind" | "given"> => ({
   option: iaOption(ia, 0, 0, options),
@@ -206,5 +203,8 @@ function leasedOption(leased: Address, preferred: number, valid: number): Option
   if (slash < 0) return iaAddressOption({ address: leased, preferred, valid, options: [] });
   return iaPrefixOption({ prefix: leased.slice(0, slash), length: Number(leased.slice(slash + 1)), preferred, valid, options: [] });
 }
+
+/** The client is to drop it. */
+const overOption = (leased: Address): Option => leasedOption(leased, 0, 0);
 
 const hex = (iaid: number): string => iaid.toString(16).padStart(8, "0");

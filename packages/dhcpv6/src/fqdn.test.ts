@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeClientFqdn, encodeClientFqdn, FqdnFlag, findOption, MessageType, type Option, OptionCode } from "@netboot6/codec";
-import { clientId, iaNa, iaPd, reply, send, serverId, wants, whys } from "./test-messages.ts";
+import { clientId, given, iaNa, iaPd, reply, send, serverId, wants, whys } from "./test-messages.ts";
 import { type TestServer, testServer } from "./test-server.ts";
 
 const { s: S, o: O, n: N } = FqdnFlag;
@@ -22,7 +22,13 @@ function ask(server: TestServer, flags: number, name: string, n = 1, type: numbe
   const outcome = send(server, type, options, { source: `fe80::${n}` });
   const data = findOption(reply(outcome).options, OptionCode.clientFqdn);
   const { flags: answered, labels, whole } = decodeClientFqdn(data ?? new Uint8Array());
-  return { flags: answered, name: `${labels?.join(".")}${whole ? "." : ""}`, why: whys(outcome), hostname: outcome.leases[0]?.hostname };
+  return {
+    flags: answered,
+    name: `${labels?.join(".")}${whole ? "." : ""}`,
+    why: whys(outcome),
+    hostname: outcome.leases[0]?.hostname,
+    given: given(outcome),
+  };
 }
 
 test("§6: a claimed name is kept with the lease and told as a whole; S is set, O where the client wanted to do it itself", async () => {
@@ -31,13 +37,24 @@ test("§6: a claimed name is kept with the lease and told as a whole; S is set, 
     [0, S | O],
   ] as const)
     for (const name of ["Web-1", "web-1.", "web-1.rack.example", "WEB-1.rack.example."]) {
-      const { why, ...told } = ask(await testServer(), flags, name);
+      const { why, given: _, ...told } = ask(await testServer(), flags, name);
       assert.deepEqual(told, { flags: answered, name: "web-1.rack.example.", hostname: "web-1.rack.example" }, name);
       assert.match(why, /it is called web-1\.rack\.example, as it claims/);
     }
   assert.equal(ask(await testServer(), S, "a.b").hostname, "a.b.rack.example", "a part of a name stands under the domain");
   const solicited = ask(await testServer(), S, "web-1", 1, MessageType.solicit);
   assert.deepEqual([solicited.flags, solicited.name, solicited.hostname], [S, "web-1.rack.example.", undefined]);
+});
+
+test("§5: a name that is claimed in a Renew or Rebind counts, and the one that was claimed before is nobody's then", async () => {
+  for (const type of [MessageType.renew, MessageType.rebind]) {
+    const server = await testServer();
+    const address = ask(server, S, "web-1").given;
+    const options = type === MessageType.renew ? [clientId(1), serverId] : [clientId(1)];
+    const extended = send(server, type, [...options, iaNa(1, address), fqdn(S, "web-2")], { source: "fe80::1" });
+    assert.equal(extended.leases[0]?.hostname, "web-2.rack.example");
+    assert.equal(ask(server, S, "web-1", 2).hostname, "web-1.rack.example");
+  }
 });
 
 test("§4.1: where the client wants no name known, none is: N, its own name back", async () => {

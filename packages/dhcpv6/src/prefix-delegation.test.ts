@@ -55,7 +55,7 @@ test("several IA_PDs in one message get several prefixes, beside the addresses, 
   // IA_NA and IA_PD number their associations apart: both IAs 1 are there.
   const [network] = server.state.networks;
   assert.ok(network);
-  const binding = { network, machine: "m-525400000001", duid: "00030001525400000001", iaid: 1 };
+  const binding = { network, machine: "m-525400000001", duid: "00030001525400000001", iaid: 1, mac: null, hints: [] };
   assert.equal(server.state.leases.byBinding({ kind: "prefix", ...binding })?.address, first?.leased[0]?.[0]);
   assert.equal(server.state.leases.byBinding({ kind: "address", ...binding })?.address, given(outcome));
 });
@@ -90,7 +90,7 @@ test("§18.3.1, §18.3.2: NoPrefixAvail inside the IA where none is left, and wh
   assert.equal(pds(send(none, MessageType.solicit, [clientId(1), iaPd(1)]))[0]?.status, Status.noPrefixAvail);
 });
 
-test("§18.3.4, §18.3.5: Renew and Rebind extend; a prefix of others gets lifetimes of zero, an unknown IA NoBinding", async () => {
+test("§18.3.4, §18.3.5: Renew and Rebind extend; a prefix of others gets lifetimes of zero, an unknown IA a prefix, or NoPrefixAvail", async () => {
   const server = await testServer(DELEGATE);
   const prefix = prefixOf(request(server, 1, iaPd(1)));
   server.now += 1_000_000;
@@ -102,12 +102,14 @@ test("§18.3.4, §18.3.5: Renew and Rebind extend; a prefix of others gets lifet
     [prefix, 4000],
     ["2001:db8:dead::/60", 0],
   ]);
-  assert.equal(pds(send(server, MessageType.renew, [clientId(9), serverId, iaPd(1)]))[0]?.status, Status.noBinding);
+  assert.deepEqual(pds(send(server, MessageType.renew, [clientId(9), serverId, iaPd(1)]))[0]?.leased[0]?.[1], 4000);
   const off = await testServer();
   for (const type of [MessageType.renew, MessageType.rebind]) {
     const options = type === MessageType.renew ? [clientId(1), serverId] : [clientId(1)];
-    assert.deepEqual(pds(send(off, type, [...options, iaPd(1, prefix)]))[0]?.leased, [[prefix, 0]]);
-    assert.equal(pds(send(off, type, [...options, iaPd(1)]))[0]?.status, Status.noBinding);
+    for (const named of [[], [prefix]]) {
+      const [ia] = pds(send(off, type, [...options, iaPd(1, ...named)]));
+      assert.deepEqual([ia?.status, ia?.leased], [Status.noPrefixAvail, named.map((gone) => [gone, 0])]);
+    }
   }
 });
 

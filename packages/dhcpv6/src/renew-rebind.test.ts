@@ -12,12 +12,36 @@ test("§18.3.4, §18.3.5: Renew and Rebind extend; an address that is lost gets 
   const renewed = send(server, MessageType.renew, [clientId(1), serverId, iaNa(1, address)]);
   assert.deepEqual(ias(reply(renewed))[0]?.leased, [[address, 4000]]);
   assert.equal(renewed.leases[0]?.validUntil, Math.floor(server.now / 1000) + 4000);
-  const rebound = send(server, MessageType.rebind, [clientId(1), iaNa(1, address, "2001:db8:dead::1")]);
+  const rebound = send(server, MessageType.rebind, [clientId(1), iaNa(1, address, "2001:db8:dead::1", "2001:db8:dead::2")]);
   assert.deepEqual(ias(reply(rebound))[0]?.leased, [
     [address, 4000],
     ["2001:db8:dead::1", 0],
+    ["2001:db8:dead::2", 0],
   ]);
-  assert.equal(ias(reply(send(server, MessageType.renew, [clientId(9), serverId, iaNa(1)])))[0]?.status, Status.noBinding);
+});
+
+test("§18.3.4, §18.3.5: an IA that is not known is bound anew; where nothing is left it says NoAddrsAvail, and what it named is over", async () => {
+  for (const type of [MessageType.renew, MessageType.rebind]) {
+    const server = await testServer(RANGE);
+    const ask = (client: number, ...named: string[]) => {
+      const options = type === MessageType.renew ? [clientId(client), serverId] : [clientId(client)];
+      return ias(reply(send(server, type, [...options, iaNa(1, ...named)], { source: `fe80::${client}` })))[0];
+    };
+    const given = [1, 2, 3, 4].map((client) => ask(client)?.leased[0]?.[0] ?? "");
+    assert.equal(new Set(given).size, 4);
+    assert.deepEqual([ask(5)?.status, ask(5)?.leased], [Status.noAddrsAvail, []]);
+    const named = ask(5, given[0] ?? "");
+    assert.deepEqual([named?.status, named?.leased], [Status.noAddrsAvail, [[given[0], 0]]]);
+  }
+});
+
+test("§18.3.4: a binding that cannot be extended is told to be over, without a status", async () => {
+  const server = await testServer(RANGE);
+  const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
+  const off = await testServer("networks: [{ interface: prov0, dhcp: { pool: none } }]\n");
+  server.state = { ...off.state, machines: server.state.machines, leases: server.state.leases };
+  const [ia] = ias(reply(send(server, MessageType.renew, [clientId(1), serverId, iaNa(1, address)])));
+  assert.deepEqual(ia && [ia.t1, ia.t2, ia.leased, ia.status], [0, 0, [[address, 0]], null]);
 });
 
 test("§18.3.4, §18.3.5: an IA that is not known, with an address of the link, is bound anew: the leases may have been lost", async () => {
@@ -42,16 +66,16 @@ test("§18.3.4, §18.3.5: an address that another machine has gets lifetimes of 
 test("§18.3.4: every IA of the message is answered by itself, with one T1 and T2", async () => {
   const server = await testServer();
   const request = send(server, MessageType.request, [clientId(1), serverId, iaNa(1), iaNa(2)]);
-  const [first, second] = ias(reply(request)).map(({ leased }) => leased[0]?.[0] ?? "");
-  const answers = ias(
-    reply(send(server, MessageType.renew, [clientId(1), serverId, iaNa(1, first ?? ""), iaNa(2, second ?? ""), iaNa(3)])),
-  );
+  const [first = "", second = ""] = ias(reply(request)).map(({ leased }) => leased[0]?.[0]);
+  const answers = ias(reply(send(server, MessageType.renew, [clientId(1), serverId, iaNa(1, first), iaNa(2, second), iaNa(3)])));
+  const third = answers[2]?.leased[0]?.[0];
+  assert.equal(new Set([first, second, third]).size, 3);
   assert.deepEqual(
     answers.map(({ iaid, t1, t2, leased, status }) => [iaid, t1, t2, leased[0]?.[0], status]),
     [
       [1, 1000, 2000, first, null],
       [2, 1000, 2000, second, null],
-      [3, 0, 0, undefined, Status.noBinding],
+      [3, 1000, 2000, third, null],
     ],
   );
 });

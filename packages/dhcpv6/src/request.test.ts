@@ -43,6 +43,13 @@ test("§18.3.2: an address that cannot be on the link is answered with NotOnLink
     ias(reply(send(server, MessageType.request, [clientId(1), serverId, iaNa(1, "2001:db8:dead::1")])))[0]?.status,
     Status.notOnLink,
   );
+  const rapid: Option = { code: OptionCode.rapidCommit, data: new Uint8Array() };
+  for (const named of [["2001:db8:dead::1"], ["2001:db8:0:1::1002", "2001:db8:dead::1"]]) {
+    const [ia] = ias(reply(send(server, MessageType.request, [clientId(1), serverId, iaNa(1, ...named), rapid])));
+    assert.deepEqual([ia?.status, ia?.leased], [Status.notOnLink, []], "Rapid Commit is for Solicit alone");
+  }
+  const solicit = reply(send(server, MessageType.solicit, [clientId(1), iaNa(1, "2001:db8:dead::1"), rapid]));
+  assert.equal(ias(solicit)[0]?.status, null, "§18.3.1: what a Solicit names is a wish");
 });
 
 test("a machine keeps its reserved address whatever DUID it comes with, and nobody else gets it", async () => {

@@ -1,14 +1,21 @@
 /** Solicit: RFC 9915 §18.3.1. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findOption, MessageType, type Option, OptionCode, Status } from "@netboot6/codec";
+import { encodeTexts, findOption, MessageType, type Option, OptionCode, Status } from "@netboot6/codec";
 import { clientId, given, iaNa, ias, RANGE, reply, send, serverId, statusOf, wants } from "./test-messages.ts";
 import { SERVER_DUID, testServer } from "./test-server.ts";
 
 test("§18.3.1: rapid commit only where the client asks and the network allows it", async () => {
   const rapid: Option = { code: OptionCode.rapidCommit, data: new Uint8Array() };
   const server = await testServer();
-  assert.equal(reply(send(server, MessageType.solicit, [clientId(1), iaNa(1), rapid])).type, MessageType.reply);
+  const outcome = send(server, MessageType.solicit, [clientId(1), iaNa(1), rapid]);
+  assert.equal(reply(outcome).type, MessageType.reply);
+  assert.ok(findOption(reply(outcome).options, OptionCode.rapidCommit));
+  assert.deepEqual(
+    outcome.leases.map(({ address, state }) => [address, state]),
+    [[given(outcome), "bound"]],
+    "stored before it is answered",
+  );
   const never = await testServer("networks:\n  - interface: prov0\n    dhcp: { rapidCommit: false }\n");
   const answer = reply(send(never, MessageType.solicit, [clientId(1), iaNa(1), rapid]));
   assert.equal(answer.type, MessageType.advertise);
@@ -53,4 +60,14 @@ test("§18.3.1: NoAddrsAvail inside the IA, and the other options beside it, whe
   assert.equal(ias(answer)[0]?.status, Status.noAddrsAvail);
   assert.equal(statusOf(answer.options), null, "not at the top");
   assert.ok(findOption(answer.options, OptionCode.dnsServers));
+});
+
+test("two IAs of one Solicit are offered two addresses, though it is a boot client's", async () => {
+  for (const configuration of [RANGE, undefined]) {
+    const server = await testServer(configuration);
+    const classes: Option = { code: OptionCode.userClass, data: encodeTexts(["iPXE"]) };
+    const [first, second] = ias(reply(send(server, MessageType.solicit, [clientId(1), iaNa(1), iaNa(2), classes])));
+    assert.ok(first?.leased[0] && second?.leased[0]);
+    assert.notEqual(first.leased[0][0], second.leased[0][0]);
+  }
 });
