@@ -35,12 +35,27 @@ export const stateOf = ({ state, validUntil }: Lease, now: number): Lease["state
 
 /** Whether what was stored is a lease. */
 export function isLease(value: object): value is Lease {
-  const { address, network, machine, duid, iaid, state, validUntil, since, hostname }: { readonly [K in keyof Lease]?: unknown } = value;
+  const {
+    address,
+    network,
+    machine,
+    duid,
+    iaid,
+    state,
+    validUntil,
+    since,
+    hostname = "",
+    mac = "",
+    superseded = [],
+  }: {
+    readonly [K in keyof Lease]?: unknown;
+  } = value;
   return (
     typeof address === "string" &&
     canonicalAddress(address.replace(/\/\d+$/, "")) !== null &&
-    [network, machine, duid, hostname ?? ""].every((each) => typeof each === "string") &&
+    [network, machine, duid, hostname, mac].every((each) => typeof each === "string") &&
     [iaid, validUntil, since].every(Number.isInteger) &&
+    Array.isArray(superseded) &&
     STATES.has(state)
   );
 }
