@@ -23,7 +23,7 @@ test("the leases that kea-dhcp6 wrote; what is left out is counted", () => {
   });
   assert.deepEqual(Object.fromEntries(skipped), {
     declined: 1,
-    "expired or released": 1,
+    released: 1,
   });
 });
 
@@ -43,14 +43,53 @@ test("a MAC is evidence of where Kea had it from", () => {
   for (const source of [2, 16]) assert.deepEqual([evidence(source)?.peer, evidence(source)?.relayMac], [undefined, undefined]);
 });
 
-test("another file is refused; an unreadable row is counted", () => {
+const ROW = { address: "2001:db8::1", duid: "00:03:01", lifetime: 100, expire: 500, type: 0, iaid: 5, length: 128, hostname: "", state: 0 };
+
+const fileOf = (row: Partial<Record<keyof typeof ROW, string | number>>): string => {
+  const { address, duid, lifetime, expire, type, iaid, length, hostname, state } = { ...ROW, ...row };
+  return `${HEADER}\n${address},${duid},${lifetime},${expire},1,50,${type},${iaid},${length},0,0,${hostname},,${state},,,\n`;
+};
+
+test("what is left out is counted by its true name", () => {
+  assert.equal(readKeaLeases([fileOf({})], 400).leases.length, 1);
+  const rows: readonly (readonly [Parameters<typeof fileOf>[0], string])[] = [
+    [{ type: 1 }, "temporary addresses (IA_TA)"],
+    [{ state: 1 }, "declined"],
+    [{ state: 2 }, "expired"],
+    [{ expire: 400 }, "expired"],
+    [{ state: 3 }, "released"],
+    [{ lifetime: 0 }, "released"],
+    [{ state: 4 }, "registered by clients that formed them themselves (RFC 9686)"],
+    [{ state: 5 }, "not readable"],
+    [{ state: "" }, "not readable"],
+    [{ type: "" }, "not readable"],
+    [{ type: 3 }, "not readable"],
+    [{ type: 2, length: 64, address: "2001:db8::1" }, "not readable"],
+    [{ type: 2, length: "x" }, "not readable"],
+    [{ expire: "" }, "not readable"],
+    [{ lifetime: "" }, "not readable"],
+    [{ iaid: "" }, "not readable"],
+    [{ duid: "" }, "not readable"],
+    [{ address: "x" }, "not readable"],
+  ];
+  for (const [row, why] of rows) {
+    const { leases, skipped } = readKeaLeases([fileOf(row)], 400);
+    assert.deepEqual([leases, ...skipped], [[], [why, 1]], JSON.stringify(row));
+  }
+});
+
+test("a row that was cut off is not readable, and ends no lease", () => {
+  const text = fileOf({});
+  for (let end = HEADER.length + 2; end < text.length - 1; end++) {
+    const { leases, skipped } = readKeaLeases([text, text.slice(0, end)], 400);
+    assert.deepEqual([leases.length, ...skipped], [1, ["not readable", 1]], text.slice(HEADER.length, end));
+  }
+});
+
+test("the name of a client comes with its lease", () => {
+  assert.equal(readKeaLeases([fileOf({ hostname: "Web.rack.example." })], 400).leases[0]?.hostname, "Web.rack.example.");
+});
+
+test("another file is refused", () => {
   assert.throws(() => readKeaLeases(["address,hwaddr,client_id\n"], 0), /no column duid.*kea-dhcp6/);
-  assert.deepEqual([...readKeaLeases([`${HEADER}\nnonsense\n`], 0).skipped], [["not readable", 1]]);
-  const typed = (type: number, length: string): string => `2001:db8::1,00:03:01,100,500,1,50,${type},5,${length},0,0,,,0,,,`;
-  for (const [row, why] of [
-    [typed(1, "128"), "temporary addresses (IA_TA)"],
-    [typed(2, "64"), "not readable"],
-    [typed(2, "x"), "not readable"],
-  ] as const)
-    assert.deepEqual([...readKeaLeases([`${HEADER}\n${row}\n`], 400).skipped], [[why, 1]]);
 });
