@@ -53,6 +53,7 @@ test("leases: what was imported, what there is and what was released, as JSON an
     imported: 1,
     files: ["kea-leases6.csv"],
     leftOut: { "in no network of the configuration, as far as this host knows their prefixes": 1 },
+    namesLeftOut: {},
   });
   const states = async (): Promise<unknown> =>
     ((await json("leases")) as { address: string; state: string }[]).map(({ address, state }) => [address, state]);
@@ -94,6 +95,147 @@ test("leases: a damaged row is told of, and the others are listed; with a file t
   const explained = await netboot6("explain", "--mac", "52:54:00:00:00:01");
   assert.deepEqual([explained.code, explained.out, explained.err], [1, "", empty.err]);
   assert.match((await netboot6("leases", "import", "kea.csv")).err, /the lease store was damaged \(it is empty\); it was put aside as/);
+});
+
+type KeaRow = readonly [
+  host: string,
+  mac: string,
+  row?: { readonly expire?: number; readonly lifetime?: number; readonly hostname?: string; readonly state?: number },
+];
+
+/** Rows of a Kea file: host part of the address, MAC's last byte, and what else differs. */
+function keaFile(...rows: KeaRow[]): string {
+  const text = rows.map(([host, mac, { expire = 4e9, lifetime = 4000, hostname = "", state = 0 } = {}]) => {
+    const duid = `00:03:00:01:52:54:00:00:00:${mac}`;
+    return `2001:db8:0:2::${host},${duid},${lifetime},${expire},1,3000,0,1,128,0,0,${hostname},,${state}\n`;
+  });
+  return KEA.slice(0, KEA.indexOf("\n") + 1) + text.join("");
+}
+
+interface Listed {
+  readonly address: string;
+  readonly state: string;
+  readonly validUntil: number;
+  readonly duid: string;
+  readonly hostname?: string;
+}
+
+test("leases import: neither our own address, nor what was declined, expired, released or registered", async (t) => {
+  const rows = ["10", "11", "12", "13"].map((host, i) => [host, host, { state: i + 1 }] as const);
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, "kea.csv": keaFile(["1", "01"], ["14", "14"], ...rows) });
+  const { out, err } = await netboot6("leases", "import", "kea.csv", "--json");
+  assert.deepEqual(
+    JSON.parse(out),
+    {
+      imported: 1,
+      files: ["kea.csv"],
+      leftOut: {
+        declined: 1,
+        expired: 1,
+        released: 1,
+        "registered by clients that formed them themselves (RFC 9686)": 1,
+        "our own address": 1,
+      },
+      namesLeftOut: {},
+    },
+    err,
+  );
+  const listed = JSON.parse((await netboot6("leases", "--json")).out) as Listed[];
+  assert.deepEqual(
+    listed.map(({ address }) => address),
+    ["2001:db8:0:2::14"],
+  );
+});
+
+test("leases import: what Kea's clean-up left beside the file is read before it: .completed, else .2 and .1", async (t) => {
+  const lines = { ".2": ["10", "02"], ".1": ["11", "01"], ".completed": ["12", "0c"], "": ["13", "00"] } as const;
+  const of = (...suffixes: (keyof typeof lines)[]) => Object.fromEntries(suffixes.map((each) => [`kea.csv${each}`, keaFile(lines[each])]));
+  const imports = async (files: Readonly<Record<string, string>>): Promise<unknown> => {
+    const { out, err } = await commandIn(t, { "appliance.yaml": CONFIGURATION, ...files })("leases", "import", "kea.csv", "--json");
+    assert.equal(err, "");
+    const { imported, files: read } = JSON.parse(out);
+    return [imported, read];
+  };
+  assert.deepEqual(await imports(of("", ".1", ".2")), [3, ["kea.csv.2", "kea.csv.1", "kea.csv"]]);
+  assert.deepEqual(await imports(of("", ".1")), [2, ["kea.csv.1", "kea.csv"]]);
+  assert.deepEqual(await imports(of("", ".1", ".2", ".completed")), [2, ["kea.csv.completed", "kea.csv"]]);
+});
+
+test("leases import: a second run does no harm; what Kea leased later is taken, what ended here later is not", async (t) => {
+  const day = 86_400;
+  const now = Math.floor(Date.now() / 1000);
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION });
+  const imports = async (row: KeaRow): Promise<unknown> => {
+    writeFileSync(join(netboot6.cwd, "kea.csv"), keaFile(row));
+    const { out, err } = await netboot6("leases", "import", "kea.csv", "--json");
+    assert.equal(err, "");
+    const { imported, leftOut } = JSON.parse(out);
+    const leases = JSON.parse((await netboot6("leases", "--json")).out) as Listed[];
+    return [imported, leftOut, leases.map(({ state, validUntil, duid }) => [state, (validUntil - now) / day, duid.slice(-2)])];
+  };
+  const row = (days: number, mac = "01", lifetime = 4000): KeaRow => ["10", mac, { expire: now + days * day, lifetime }];
+  assert.deepEqual(await imports(row(2)), [1, {}, [["bound", 2, "01"]]]);
+  assert.deepEqual(await imports(row(2)), [0, { "leased already": 1 }, [["bound", 2, "01"]]]);
+  assert.deepEqual(await imports(row(3)), [1, {}, [["bound", 3, "01"]]], "its client renewed at Kea");
+  const stays = [0, { "leased already": 1 }, [["bound", 3, "01"]]];
+  assert.deepEqual(await imports(row(2)), stays, "an older file");
+  assert.deepEqual(await imports(row(2.99, "01", 1)), stays, "later, but it ends sooner");
+  assert.deepEqual(await imports(row(4, "02")), stays, "another client's");
+  await netboot6("leases", "release", ADDRESS);
+  const ended = [0, { "leased here later, and ended": 1 }, [["released", 3, "01"]]];
+  assert.deepEqual(await imports(row(3)), ended);
+  assert.deepEqual(await imports(row(5, "01", 6 * day)), ended, "an older file of a Kea with longer leases");
+  assert.deepEqual(await imports(row(4, "02")), [1, {}, [["bound", 4, "02"]]], "Kea leased it after that");
+});
+
+test("leases import: a client keeps its name where it could claim it here; else the lease comes without, and why is told", async (t) => {
+  const configuration = `${CONFIGURATION}domain: rack.example
+machines: [{ name: node-01, mac: "52:54:00:00:00:40" }, { name: node-02, mac: "52:54:00:00:00:99" }]
+dns: { records: { mirror.rack.example: ["2001:db8:0:2::2"] } }
+`;
+  const names = {
+    "10": "Web.rack.example.",
+    "11": "db",
+    "12": "a.b.rack.example",
+    "13": "single.",
+    "14": "",
+    "15": "web.other.example.",
+    "16": "under_score",
+    "17": "mirror.rack.example.",
+    "18": "node-02",
+    "19": "web.rack.example",
+    "20": "m-525400000010",
+    "21": `${"a".repeat(63)}.`.repeat(4),
+    "40": "own",
+  };
+  const rows = Object.entries(names).map(([host, hostname]) => [host, host, { hostname }] as const);
+  const netboot6 = commandIn(t, { "appliance.yaml": configuration, "kea.csv": keaFile(...rows) });
+  const imported = JSON.parse((await netboot6("leases", "import", "kea.csv", "--json")).out);
+  assert.deepEqual(imported, {
+    ...{ imported: 13, files: ["kea.csv"], leftOut: {} },
+    namesLeftOut: {
+      "not under rack.example": 1,
+      "no host can have it": 2,
+      "it is one of dns.records": 1,
+      "another machine is called so": 2,
+      "another machine has it": 1,
+      "the configuration names its machine": 1,
+    },
+  });
+  const listed = JSON.parse((await netboot6("leases", "--json")).out) as Listed[];
+  assert.deepEqual(
+    listed.flatMap(({ hostname }) => hostname ?? []),
+    ["web.rack.example", "db.rack.example", "a.b.rack.example", "single.rack.example"],
+  );
+  assert.match((await netboot6("leases", "release", ADDRESS)).out, /released/);
+  writeFileSync(join(netboot6.cwd, "kea.csv"), keaFile(["30", "30", { hostname: "web_" }]));
+  assert.match(
+    (await netboot6("leases", "import", "kea.csv")).out,
+    /^1 lease imported from kea.csv\n1 name of clients left out: no host can have it\n$/,
+  );
+  writeFileSync(join(netboot6.cwd, "appliance.yaml"), CONFIGURATION);
+  writeFileSync(join(netboot6.cwd, "kea.csv"), keaFile(["31", "31", { hostname: "x" }]));
+  assert.match((await netboot6("leases", "import", "kea.csv")).out, /1 name of clients left out: no domain is configured/);
 });
 
 test("leases: options that stand before the subcommand's name are its own", async (t) => {
