@@ -60,5 +60,7 @@ test("with M=1 firmware, iPXE, installer and system take one address over from e
     bound.map((lease) => [lease.address, lease.machine]),
     [[SLAAC_ADDRESS, "node-01"]],
   );
+  // The firmware released its own.
+  assert.deepEqual(bound[0]?.superseded, [{ duid: IPXE_DUID, iaid: Number.parseInt(IPXE_IAID, 16) }]);
   assert.equal(await dig("node-01.rack.example", "AAAA"), SLAAC_ADDRESS);
 });
