@@ -147,6 +147,28 @@ test("leases import: neither our own address, nor what was declined, expired, re
   );
 });
 
+test("leases import: a lease is of the interface whose MAC Kea had from the wire, not of the one in the DUID", async (t) => {
+  const duid = "00:01:00:01:2a:00:00:00:52:54:00:00:00:01";
+  const row = (host: string, iaid: number, mac: string, source: number) =>
+    `2001:db8:0:2::${host},${duid},4000,4000000000,1,3000,0,${iaid},128,0,0,,${mac},0,${source}\n`;
+  const rows = [row("10", 1, "52:54:00:00:00:01", 8), row("11", 2, "52:54:00:00:00:02", 4), row("12", 3, "52:54:00:00:00:01", 2)];
+  const header = KEA.slice(0, KEA.indexOf("\n"));
+  const netboot6 = commandIn(t, {
+    "appliance.yaml": `${CONFIGURATION}machines: [{ name: node-01, mac: ["52:54:00:00:00:01", "52:54:00:00:00:02"] }]\n`,
+    "kea.csv": `${header},hwaddr_source\n${rows.join("")}`,
+  });
+  assert.equal((await netboot6("leases", "import", "kea.csv")).code, 0);
+  const listed = JSON.parse((await netboot6("leases", "--json")).out) as (Listed & { machine: string; mac?: string })[];
+  assert.deepEqual(
+    listed.map(({ machine, mac }) => [machine, mac]),
+    [
+      ["node-01", "52:54:00:00:00:01"],
+      ["node-01", "52:54:00:00:00:02"],
+      ["node-01", undefined],
+    ],
+  );
+});
+
 test("leases import: what Kea's clean-up left beside the file is read before it: .completed, else .2 and .1", async (t) => {
   const lines = { ".2": ["10", "02"], ".1": ["11", "01"], ".completed": ["12", "0c"], "": ["13", "00"] } as const;
   const of = (...suffixes: (keyof typeof lines)[]) => Object.fromEntries(suffixes.map((each) => [`kea.csv${each}`, keaFile(lines[each])]));

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { type Address, type Prefix, prefixContains } from "@netboot6/codec";
+import { type Address, macOfEui64, type Prefix, prefixContains } from "@netboot6/codec";
 import { type Appliance, type DhcpConfig, readHost, resolveNetworks } from "@netboot6/config";
 import { isDelegated, isLive, isPrefix, type KeaLease, type KeaLeases, type Lease, readKeaLeases, stateOf } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
@@ -71,8 +71,10 @@ async function importInto(appliance: Appliance, { leases, skipped }: KeaLeases, 
       const machine = identified.machine.id;
       const named = hostname === undefined || isPrefix(address) ? null : importedName(hostname, machine, appliance, registry, now);
       if (named && "why" in named) add(unnamed, named.why);
+      const mac = lease.relayMac ?? (lease.peer === undefined ? null : macOfEui64(lease.peer));
       const own: Lease = {
         ...{ address, network: network.name, machine, duid, iaid, state: "bound", validUntil, since },
+        ...(mac === null ? {} : { mac }),
         ...(named && "name" in named ? { hostname: named.name } : {}),
       };
       registry.leases.put(own);
