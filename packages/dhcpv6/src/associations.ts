@@ -131,12 +131,13 @@ function requestFor(
   taken: ReadonlySet<string>,
   hostname: string | null,
 ): LeaseRequest {
-  const { machine, mac } = asked.identified;
+  const { machine, mac, onLink } = asked.identified;
   return {
     kind,
     network: asked.network,
     machine: machine.id,
     mac,
+    interfaceMac: onLink ? mac : null,
     duid: asked.duid,
     iaid,
     bootClient: asked.bootClient,

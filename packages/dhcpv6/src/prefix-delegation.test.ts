@@ -55,7 +55,7 @@ test("several IA_PDs in one message get several prefixes, beside the addresses, 
   // IA_NA and IA_PD number their associations apart: both IAs 1 are there.
   const [network] = server.state.networks;
   assert.ok(network);
-  const binding = { network, machine: "m-525400000001", duid: "00030001525400000001", iaid: 1, mac: null, hints: [] };
+  const binding = { network, machine: "m-525400000001", duid: "00030001525400000001", iaid: 1, interfaceMac: null, hints: [] };
   assert.equal(server.state.leases.byBinding({ kind: "prefix", ...binding })?.address, first?.leased[0]?.[0]);
   assert.equal(server.state.leases.byBinding({ kind: "address", ...binding })?.address, given(outcome));
 });

@@ -89,7 +89,14 @@ export interface BootAnswer {
   readonly why: string;
 }
 
-const ANONYMOUS: Identified = { machine: NOBODY, mac: null, why: "nothing in it tells the machine", learned: [], changed: [] };
+const ANONYMOUS: Identified = {
+  machine: NOBODY,
+  mac: null,
+  onLink: false,
+  why: "nothing in it tells the machine",
+  learned: [],
+  changed: [],
+};
 
 /** `now` in Unix milliseconds. */
 export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {

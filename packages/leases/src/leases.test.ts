@@ -22,6 +22,7 @@ const ask = (machine: string, more: Partial<LeaseRequest> = {}): LeaseRequest =>
   network: SMALL,
   machine,
   mac: null,
+  interfaceMac: more.mac ?? null,
   duid: machine,
   iaid: 1,
   bootClient: false,
@@ -43,11 +44,12 @@ function take(leases: Leases, request: LeaseRequest): string {
 test("a full pool of many addresses is seen to be full without a look at all of it, and a crowded one is found a place in", () => {
   const large = network("1000", "ffff");
   const leases = new Leases();
-  for (let n = 0x1000; n <= 0xffff; n++) leases.offer(`2001:db8:0:1::${n.toString(16)}`, { machine: "flood", mac: null, now: 1000 });
+  for (let n = 0x1000; n <= 0xffff; n++)
+    leases.offer(`2001:db8:0:1::${n.toString(16)}`, { machine: "flood", interfaceMac: null, now: 1000 });
   const started = performance.now();
   for (let n = 0; n < 20; n++) assert.equal(leases.choose(ask(`m${n}`, { network: large })).address, null);
   assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
-  leases.offer("2001:db8:0:1::7777", { machine: "flood", mac: null, now: 0 });
+  leases.offer("2001:db8:0:1::7777", { machine: "flood", interfaceMac: null, now: 0 });
   const found = Array.from({ length: 61 }, () => leases.choose(ask("late", { network: large })).address);
   assert.ok(found.includes("2001:db8:0:1::7777"));
 });
@@ -304,4 +306,15 @@ test("the same machine hashes to the same prefix after the leases were lost", ()
     given,
   );
   assert.ok(new Set(given).size > 5, `${given}`);
+});
+
+test("where only a DUID tells a MAC, which may be the other card's, the address is the machine's", () => {
+  const leases = new Leases();
+  const had = take(leases, ask("node", { mac: ONE, bootClient: true }));
+  const system = { duid: "system", mac: TWO, interfaceMac: null, reserved: had };
+  assert.equal(take(leases, ask("node", { ...system, now: 1010 })), had);
+  assert.equal(leases.byAddress(had)?.mac, undefined);
+  assert.equal(take(leases, ask("node", { ...system, interfaceMac: ONE, now: 1020 })), had);
+  assert.equal(take(leases, ask("node", { ...system, now: 1030 })), had);
+  assert.equal(leases.byAddress(had)?.mac, ONE, "kept while the binding is the same");
 });

@@ -14,6 +14,8 @@ export interface LeaseRequest {
   readonly network: Network;
   readonly machine: string;
   readonly mac: Mac | null;
+  /** The MAC of the very interface that asks; null where only a DUID tells one. */
+  readonly interfaceMac: Mac | null;
   readonly duid: string;
   readonly iaid: number;
   /** Firmware or iPXE: its IAID is new at each boot, so it takes over what its machine has. */
@@ -31,13 +33,15 @@ export interface LeaseRequest {
 }
 
 /** What tells one identity association from another. */
-export type BindingOf = Pick<LeaseRequest, "kind" | "network" | "machine" | "mac" | "duid" | "iaid" | "hints">;
+export type BindingOf = Pick<LeaseRequest, "kind" | "network" | "machine" | "interfaceMac" | "duid" | "iaid" | "hints">;
 
 export type Allocation =
   | { readonly address: Address; readonly why: string /** the binding it takes it over from */; readonly supersedes: Lease | null }
   | { readonly address: null; readonly why: string };
 
-interface Offer extends Pick<LeaseRequest, "machine" | "mac"> {
+interface Offer {
+  readonly machine: string;
+  readonly mac: Mac | null;
   /** Unix seconds. */
   readonly until: number;
 }
@@ -186,7 +190,7 @@ export class Leases {
   }
 
   /** Keeps an advertised address for the interface that asked a little while. */
-  offer(address: Address, { machine, mac, now }: Pick<LeaseRequest, "machine" | "mac" | "now">): void {
+  offer(address: Address, { machine, interfaceMac: mac, now }: Pick<LeaseRequest, "machine" | "interfaceMac" | "now">): void {
     // The oldest stand first, so that those that are over are found without a look at all.
     for (const [key, offer] of this.#offers) {
       if (offer.until > now) break;
@@ -301,6 +305,7 @@ export class Leases {
     const moved = this.byBinding(request);
     // A client that says nothing of its name when it renews keeps it; another stage has none.
     const hostname = request.hostname ?? (moved?.address === address ? moved.hostname : undefined);
+    const mac = request.interfaceMac ?? (before && isBinding(before, request) ? before.mac : undefined);
     const lease: Lease = {
       address,
       network: request.network.name,
@@ -311,7 +316,7 @@ export class Leases {
       validUntil: request.now + valid,
       since: before?.machine === request.machine ? before.since : request.now,
       ...(hostname === undefined ? {} : { hostname }),
-      ...(request.mac === null ? {} : { mac: request.mac }),
+      ...(mac === undefined ? {} : { mac }),
       ...supersededBy(request, before),
     };
     // Released first: what is put last is the binding's address.
@@ -343,15 +348,17 @@ export class Leases {
   }
 }
 
-/** Whether both are one interface's, as far as both MACs are known. */
-const isSameInterface = (a: { readonly machine: string; readonly mac?: Mac | null }, b: Pick<LeaseRequest, "machine" | "mac">): boolean =>
-  a.machine === b.machine && (!a.mac || b.mac === null || a.mac === b.mac);
+/** Whether what that interface has, or is offered, is the asking one's, as far as both MACs are known. */
+const isSameInterface = (
+  has: { readonly machine: string; readonly mac?: Mac | null },
+  asks: Pick<LeaseRequest, "machine" | "interfaceMac">,
+) => has.machine === asks.machine && (!has.mac || asks.interfaceMac === null || has.mac === asks.interfaceMac);
 
 const isBinding = (lease: Lease, { duid, iaid }: Pick<LeaseRequest, "duid" | "iaid">): boolean =>
   lease.duid === duid && lease.iaid === iaid;
 
 /** Two cards of one machine have leases of their own. A binding that its client names stays with it: a bond speaks from either card. */
-const isOtherInterface = (lease: Lease, request: Pick<LeaseRequest, "machine" | "mac" | "duid" | "iaid" | "hints">): boolean =>
+const isOtherInterface = (lease: Lease, request: Pick<LeaseRequest, "machine" | "interfaceMac" | "duid" | "iaid" | "hints">): boolean =>
   !isSameInterface(lease, request) && !(isBinding(lease, request) && request.hints.includes(lease.address));
 
 const isOwn = (lease: Lease, request: LeaseRequest): boolean => lease.machine === request.machine && !isOtherInterface(lease, request);

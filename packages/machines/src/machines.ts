@@ -14,6 +14,8 @@ export interface Identified {
   readonly machine: Machine;
   /** The interface that asked; null where only a DUID or UUID is known. */
   readonly mac: Mac | null;
+  /** Whether the link or a relay told that MAC: a DUID may carry the one of the machine's other card. */
+  readonly onLink: boolean;
   /** What decided, e.g. `MAC from the link-local address`. */
   readonly why: string;
   /** What was not known of it before; empty where nothing changed. */
@@ -153,7 +155,7 @@ export class Machines {
   identify(evidence: Evidence, now: number): Identified | null {
     const changed: Machine[] = [];
     const shown = this.#read(evidence, now, changed);
-    const { mac, uuids } = shown;
+    const { mac, onLink, uuids } = shown;
     const configured = this.#configured.find(evidence.duid, mac, uuids, evidence.port);
     const found = configured ? { machine: this.byId(configured.id), why: configured.why } : this.#find(shown, now);
     if (!found) return null;
@@ -167,7 +169,7 @@ export class Machines {
     for (const each of changed) this.#put(each);
     const seen = this.#byId.get(machine.id);
     if (seen) seen.seenAt = now;
-    return { machine, mac, why: found.why, learned, changed };
+    return { machine, mac, onLink, why: found.why, learned, changed };
   }
 
   /** A machine that was not met before. A card that moved left its name with the machine that it was in. */
