@@ -81,7 +81,11 @@ function allowRelay(network: Network, { source, interface: on }: Incoming, why: 
   const { name, link, prefix, relays } = network;
   if (link) {
     const isThere = isLinkLocal(source) ? on === link.name : prefixContains(prefix, source);
-    return isThere ? { network, why } : refused(`relay ${source} is not on the link of network ${name}`, network);
+    if (isThere) return { network, why };
+    return refused(
+      `relay ${source} is not on the link of network ${name}: a rack behind it is a network of its own, \`relayed: true\``,
+      network,
+    );
   }
   if (relays && !relays.some((each) => prefixContains(each, source)))
     return refused(`relay ${source} is not among the relays of network ${name}`, network);
