@@ -30,19 +30,32 @@ function claim(state: ServerState, asked: Asked, fqdn: ClientFqdn): { claimed: s
   if (fqdn.flags & FqdnFlag.n) return none("it wants its name not to be known");
   if (fqdn.labels === null) return none("the name it claims is malformed");
   if (fqdn.labels.length === 0) return none("it claims no name of its own");
-  const { domain, dns } = state.appliance;
-  const name = wholeName(fqdn.labels, fqdn.whole, domain);
-  if (name === null)
-    return none(`it claims the name ${fqdn.labels.join(".")}, which is no host's under ${domain || "a domain: none is configured"}`);
-  const { id } = asked.identified.machine;
-  const refused = (why: string) => none(`it claims the name ${name}, ${why}`);
-  if (state.machines.config(id)?.name) return refused(`and is called ${id} in the configuration`);
-  if (dns && Object.hasOwn(dns.records, name)) return refused("which is one of dns.records");
-  const label = name.slice(0, name.length - domain.length - 1);
-  if (label !== id && (state.machines.config(label) || state.machines.byId(label))) return refused("which is another machine's");
-  const claimant = state.leases.claimant(name, asked.now);
-  if (claimant !== undefined && claimant !== id) return refused(`which ${claimant} has claimed before`);
+  const { name, refused, by } = claimName(state, asked.identified.machine.id, fqdn.labels, fqdn.whole, asked.now);
+  if (refused !== undefined) return none(`it claims the name ${name}, ${refused}${by === undefined ? "" : ` (${by})`}`);
   return { claimed: name, why: `it is called ${name}, as it claims` };
+}
+
+/**
+ * The whole name that a machine goes by where it claims these labels; and why it may not have it, where that is so. `isWhole`: nothing
+ * is to be added to them; `now`: Unix seconds.
+ */
+export function claimName(
+  { appliance: { domain, dns }, machines, leases }: Pick<ServerState, "appliance" | "machines" | "leases">,
+  machine: string,
+  labels: readonly string[],
+  isWhole: boolean,
+  now: number,
+): { readonly name: string; readonly refused?: string /** the machine that has it */; readonly by?: string } {
+  const name = wholeName(labels, isWhole, domain);
+  if (name === null) return { name: labels.join("."), refused: `which is no host's under ${domain || "a domain: none is configured"}` };
+  if (machines.config(machine)?.name) return { name, refused: "and the configuration names its machine" };
+  if (dns && Object.hasOwn(dns.records, name)) return { name, refused: "which is one of dns.records" };
+  const label = name.slice(0, name.length - domain.length - 1);
+  if (label !== machine && (machines.config(label) || machines.byId(label))) return { name, refused: "which another machine is called" };
+  const claimant = leases.claimant(name, now);
+  return claimant === undefined || claimant === machine
+    ? { name }
+    : { name, refused: "which another machine has claimed before", by: claimant };
 }
 
 /** The name under our domain, in lower case; a part of a name, and a single label, stand there. Null where it can be no host's. */

@@ -1,2 +1,3 @@
+export { claimName } from "./fqdn.ts";
 export { handle, type Incoming, type Outcome, type ServerState } from "./server.ts";
 export * from "./service.ts";

@@ -236,12 +236,11 @@ dns: { records: { mirror.rack.example: ["2001:db8:0:2::2"] } }
   assert.deepEqual(imported, {
     ...{ imported: 13, files: ["kea.csv"], leftOut: {} },
     namesLeftOut: {
-      "not under rack.example": 1,
-      "no host can have it": 2,
-      "it is one of dns.records": 1,
-      "another machine is called so": 2,
-      "another machine has it": 1,
-      "the configuration names its machine": 1,
+      "which is no host's under rack.example": 3,
+      "which is one of dns.records": 1,
+      "which another machine is called": 2,
+      "which another machine has claimed before": 1,
+      "and the configuration names its machine": 1,
     },
   });
   const listed = JSON.parse((await netboot6("leases", "--json")).out) as Listed[];
@@ -253,11 +252,14 @@ dns: { records: { mirror.rack.example: ["2001:db8:0:2::2"] } }
   writeFileSync(join(netboot6.cwd, "kea.csv"), keaFile(["30", "30", { hostname: "web_" }]));
   assert.match(
     (await netboot6("leases", "import", "kea.csv")).out,
-    /^1 lease imported from kea.csv\n1 name of clients left out: no host can have it\n$/,
+    /^1 lease imported from kea.csv\n1 name of clients left out, which is no host's under rack\.example\n$/,
   );
   writeFileSync(join(netboot6.cwd, "appliance.yaml"), CONFIGURATION);
   writeFileSync(join(netboot6.cwd, "kea.csv"), keaFile(["31", "31", { hostname: "x" }]));
-  assert.match((await netboot6("leases", "import", "kea.csv")).out, /1 name of clients left out: no domain is configured/);
+  assert.match(
+    (await netboot6("leases", "import", "kea.csv")).out,
+    /1 name of clients left out, which is no host's under a domain: none is configured/,
+  );
 });
 
 test("leases: options that stand before the subcommand's name are its own", async (t) => {

@@ -2,13 +2,13 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type Address, macOfEui64, type Prefix, prefixContains } from "@netboot6/codec";
 import { type Appliance, type DhcpConfig, readHost, resolveNetworks } from "@netboot6/config";
+import { claimName } from "@netboot6/dhcpv6";
 import { isDelegated, isLive, isPrefix, type KeaLease, type KeaLeases, type Lease, readKeaLeases, stateOf } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
 import { StoreInUseError } from "@netboot6/store";
 import { Registry } from "../registry.ts";
 import { count } from "../words.ts";
 import { readConfiguration } from "./configuration.ts";
-import { importedName } from "./imported-name.ts";
 
 /** Takes over the leases of a Kea memfile; the exit code. */
 export async function importLeases(file: string, { config, json }: { config: string; json?: true }): Promise<number> {
@@ -25,7 +25,7 @@ export async function importLeases(file: string, { config, json }: { config: str
     } else {
       console.log(`${count(imported, "lease")} imported from ${files.join(", ")}`);
       for (const [why, number] of skipped) console.log(`${number} left out: ${why}`);
-      for (const [why, number] of unnamed) console.log(`${count(number, "name")} of clients left out: ${why}`);
+      for (const [why, number] of unnamed) console.log(`${count(number, "name")} of clients left out, ${why}`);
     }
     return 0;
   } catch (error) {
@@ -69,13 +69,23 @@ async function importInto(appliance: Appliance, { leases, skipped }: KeaLeases, 
       for (const machine of identified.changed) machines.set(machine.id, machine);
       const { address, duid, iaid, validUntil, since } = lease;
       const machine = identified.machine.id;
-      const named = hostname === undefined || isPrefix(address) ? null : importedName(hostname, machine, appliance, registry, now);
-      if (named && "why" in named) add(unnamed, named.why);
+      // A name that ends with a dot is whole; others stand under the domain.
+      const labels = hostname === undefined || isPrefix(address) ? null : hostname.replace(/\.$/, "").split(".");
+      const named =
+        labels &&
+        claimName(
+          { appliance, machines: registry.machines, leases: registry.leases },
+          machine,
+          labels,
+          hostname?.endsWith(".") ?? false,
+          now,
+        );
+      if (named?.refused !== undefined) add(unnamed, named.refused);
       const mac = lease.relayMac ?? (lease.peer === undefined ? null : macOfEui64(lease.peer));
       const own: Lease = {
         ...{ address, network: network.name, machine, duid, iaid, state: "bound", validUntil, since },
         ...(mac === null ? {} : { mac }),
-        ...(named && "name" in named ? { hostname: named.name } : {}),
+        ...(named && named.refused === undefined ? { hostname: named.name } : {}),
       };
       registry.leases.put(own);
       taken.push(own);
