@@ -180,6 +180,20 @@ test("two lines are enough, and switch everything on", async () => {
   );
 });
 
+test("RFC 9915 §21.4: T1 and T2 are 0.5 and 0.8 of the preferred lifetime that is given, unless they are given too", () => {
+  for (const [lifetimes, expected] of [
+    ["", [1000, 2000, 3000, 4000]],
+    ["preferred: 600s, valid: 1200s", [300, 480, 600, 1200]],
+    ["preferred: 1h, valid: 2h, renew: 10m", [600, 2880, 3600, 7200]],
+    ["valid: 1h", [1000, 2000, 3000, 3600]],
+  ] as const) {
+    const loaded = assemble(readSource("a.yaml", `networks: [{ interface: eth1, dhcp: { lifetimes: { ${lifetimes} } } }]\n`), []);
+    assert.ok("appliance" in loaded, JSON.stringify(loaded));
+    const given = loaded.appliance.networks[0]?.dhcp?.lifetimes;
+    assert.deepEqual(given && [given.renew, given.rebind, given.preferred, given.valid], expected);
+  }
+});
+
 test("every service can be turned off", () => {
   const text =
     "networks: [{ interface: eth1, advertise: false, dhcp: false }, { interface: eth2, advertise: observe }]\n" +

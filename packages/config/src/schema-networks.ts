@@ -67,11 +67,18 @@ const dhcp = v.map("the settings of dhcp", "{ pool: auto }", {
   preference: v.integer(0, 255, 255).prefault(255).describe("255: the client takes this offer at once"),
   lifetimes: v
     .map("lifetimes", "{ renew: 1000s, rebind: 2000s, preferred: 3000s, valid: 4000s }", {
-      renew: v.duration.prefault("1000s").describe("T1"),
-      rebind: v.duration.prefault("2000s").describe("T2"),
-      preferred: v.duration.prefault("3000s"),
+      renew: v.optional(v.duration).describe("T1; default: 1000s, or half of `preferred` where that is given"),
+      rebind: v.optional(v.duration).describe("T2; default: 2000s, or 0.8 of `preferred` where that is given"),
+      preferred: v.optional(v.duration).describe("Default: 3000s"),
       valid: v.duration.prefault("4000s"),
     })
+    // RFC 9915 §21.4: 0.5 and 0.8 of the preferred lifetime are what a server should choose.
+    .transform(({ renew, rebind, preferred, valid }) => ({
+      renew: renew ?? (preferred === null ? 1000 : Math.floor(preferred * 0.5)),
+      rebind: rebind ?? (preferred === null ? 2000 : Math.floor(preferred * 0.8)),
+      preferred: preferred ?? 3000,
+      valid,
+    }))
     .prefault({}),
   dns: servers("[2001:db8:0:1::1]").describe("Default: as advertised"),
   search,
