@@ -26,6 +26,7 @@ export function checkNetworks({ networks }: Appliance): Finding[] {
           "An interface carries one network: delete one.",
         ),
     ),
+    ...checkLinkAddresses(networks),
   ];
   networks.forEach((network, index) => {
     const at: Path = ["networks", index];
@@ -40,6 +41,18 @@ export function checkNetworks({ networks }: Appliance): Finding[] {
       );
   });
   return findings;
+}
+
+function checkLinkAddresses(networks: readonly NetworkConfig[]): Finding[] {
+  const all = networks.flatMap(({ linkAddresses }, network) =>
+    (linkAddresses ?? []).map((address, index) => ({ address, at: ["networks", network, "linkAddresses", index] as const })),
+  );
+  return repeats(
+    all,
+    ({ address }) => address,
+    (index, address) =>
+      error("duplicate-link-address", all[index]?.at ?? [], `${address} tells another network, too`, "A link is one network: delete one."),
+  );
 }
 
 export const overlap = (a: Prefix, b: Prefix) => a.first <= b.last && b.first <= a.last;

@@ -60,6 +60,11 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "relays-open f:10:5: warning: networks[2]: anyone may relay for it. Name its relays: relays: [2001:db8:0:2::fe].",
   ],
   [
+    ", relays: [2001:db8:0:3::fe] }\n",
+    ", relays: [2001:db8:0:3::fe], linkAddresses: [2001:db8:0:1::fe, 2001:db8:ff::1] }\n  - { name: d, relayed: true, prefix: 2001:db8:0:4::/64, relays: [2001:db8:0:4::fe], linkAddresses: [2001:db8:ff::1] }\n",
+    "duplicate-link-address f:11:102: networks[3].linkAddresses[0]: 2001:db8:ff::1 tells another network, too. A link is one network: delete one.",
+  ],
+  [
     "prefix: 2001:db8:0:2::/64",
     "prefix: 2001:db8:0:1:8000::/65, advertise: false",
     "prefix-overlap f:9:41: networks[1].prefix: overlaps with the prefix of a. Give each network a prefix of its own.",

@@ -24,6 +24,7 @@ export const FINDING_IDS = [
   "relayed-without-prefix",
   "relayed-without-address",
   "relays-open",
+  "duplicate-link-address",
   "advertise-interval",
   "router-lifetime",
   "dns-lifetime",
