@@ -1,7 +1,7 @@
 /** Which boot program or script the DHCPv6 answer names: the first rule that matches. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientFacts, Mac } from "@netboot6/codec";
+import { type ClientFacts, type Mac, sameUuid } from "@netboot6/codec";
 import type { Appliance, BootProgram, BootRule } from "@netboot6/config";
 import { type ClientKind, clientKind } from "./client-kind.ts";
 
@@ -65,14 +65,14 @@ export function chooseRule(rules: readonly Rule[], asker: BootAsker): BootChoice
 
 const matches = (rule: Rule, asker: BootAsker, arch: number | null): boolean => mismatch(rule, asker, arch) === null;
 
-/** The first criterion of the rule that the asker does not meet. */
+/** The first criterion of the rule that the asker does not meet. A UUID is met in either byte order, as a machine's entry is. */
 function mismatch(rule: Rule, { facts, mac, uuid, network, bootProgram }: BootAsker, arch: number | null): keyof Rule | null {
   if (rule.userClass !== null && !facts.userClasses.includes(rule.userClass)) return "userClass";
   if (rule.vendorClass !== null && !(facts.vendorClass?.classes.some((text) => text.startsWith(rule.vendorClass as string)) ?? false))
     return "vendorClass";
   if (rule.arch !== null && (arch === null || !rule.arch.includes(arch))) return "arch";
   if (rule.mac !== null && rule.mac !== mac) return "mac";
-  if (rule.uuid !== null && rule.uuid !== uuid) return "uuid";
+  if (rule.uuid !== null && (uuid === null || !sameUuid(rule.uuid, uuid))) return "uuid";
   if (rule.network !== null && rule.network !== network) return "network";
   return rule.bootProgram === undefined || rule.bootProgram === bootProgram ? null : "bootProgram";
 }

@@ -8,3 +8,4 @@ export * from "./dhcpv6/options.ts";
 export * from "./ndp.ts";
 export * from "./recent.ts";
 export * from "./tftp.ts";
+export * from "./uuid.ts";

@@ -1,5 +1,5 @@
 /** What is known of one machine. Plain data: it is stored, and it crosses threads. */
-import { type Address, formatUuid, type Mac, swapUuid } from "@netboot6/codec";
+import type { Address, Mac } from "@netboot6/codec";
 
 export interface Machine {
   /** Never changes: the configured name, else `m-5254000b0001` after the MAC, else after the UUID or DUID. */
@@ -74,25 +74,4 @@ export interface Evidence {
    * are the board's or the disk's (machine-id).
    */
   readonly uuidOrder?: "smbios" | "text" | undefined;
-}
-
-/** What boards without a UUID of their own send, in text order: from firmware vendors' sample data and AMI's, Dell's blank tags. */
-const PLACEHOLDERS = [
-  "03000200-0400-0500-0006-000700080009",
-  "00010203-0405-0607-0809-0a0b0c0d0e0f",
-  "01234567-89ab-cdef-0123-456789abcdef",
-  "12345678-1234-5678-90ab-cddeefaabbcc",
-  "12345678-1234-1234-1234-123456789abc",
-  "4c4c4544-0000-2010-8020-80c04f202020",
-  "deadbeef-dead-beef-dead-beefdeadbeef",
-];
-const textOrder = (uuid: string): string => formatUuid(swapUuid(Buffer.from(uuid.replaceAll("-", ""), "hex")));
-const PLACEHOLDER_SET = new Set([...PLACEHOLDERS, ...PLACEHOLDERS.map(textOrder)]);
-
-/** Whether it is no board's own: all bytes the same, or a vendor's placeholder in either byte order. */
-export function isPlaceholderUuid(uuid: string): boolean {
-  if (PLACEHOLDER_SET.has(uuid)) return true;
-  if (uuid.charCodeAt(0) !== uuid.charCodeAt(2)) return false; // nearly all end here
-  const hex = uuid.replaceAll("-", "");
-  return hex === hex.slice(0, 2).repeat(16);
 }

@@ -3,12 +3,12 @@
  * machine is known by its MAC first (docs/adr/0003-identity.md).
  */
 import { randomBytes } from "node:crypto";
-import { type Mac, Recent, readDuid } from "@netboot6/codec";
+import { isPlaceholderUuid, type Mac, Recent, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
 import { learn, type Shown } from "./learn.ts";
 import { MacSource } from "./mac-source.ts";
-import { type Evidence, isPlaceholderUuid, type Machine, NOBODY } from "./machine.ts";
+import { type Evidence, type Machine, NOBODY } from "./machine.ts";
 
 export interface Identified {
   readonly machine: Machine;

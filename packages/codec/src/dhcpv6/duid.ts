@@ -1,5 +1,6 @@
 /** DHCP unique identifiers (RFC 9915 §11, RFC 6355) and what they tell of the machine. */
 import { formatMac, type Mac } from "../address.ts";
+import { formatUuid, swapUuid } from "../uuid.ts";
 import { readU16 } from "./message.ts";
 
 export interface DuidFacts {
@@ -20,15 +21,4 @@ export function readDuid(duid: Uint8Array): DuidFacts {
   if (type === 4 && duid.length === 18)
     return { kind: "UUID", uuids: [formatUuid(duid.subarray(2)), formatUuid(swapUuid(duid.subarray(2)))] };
   return { kind: type === 1 ? "LLT" : type === 3 ? "LL" : "unknown" };
-}
-
-export function formatUuid(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-");
-}
-
-/** Turns text order into SMBIOS order and back: the first three fields change their byte order. */
-export function swapUuid(bytes: Uint8Array): Uint8Array {
-  const b = (i: number): number => bytes[i] as number;
-  return Uint8Array.of(b(3), b(2), b(1), b(0), b(5), b(4), b(7), b(6), ...bytes.subarray(8, 16));
 }
