@@ -249,3 +249,21 @@ test("no change to a valid file makes loading throw, and every problem says wher
     { numRuns: 1000 },
   );
 });
+
+test("a placeholder UUID in a rule or a machine is an error: it tells no board from another", () => {
+  const mend = "is what boards without a UUID send, and tells none of them. Delete it, and name the machine by its mac.";
+  for (const uuid of [
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "03000200-0400-0500-0006-000700080009",
+    "00020003-0004-0005-0006-000700080009",
+  ]) {
+    const file = (line: string) => problemsOf(`networks: [{ interface: eth1 }]\n${line}`);
+    assert.deepEqual(file(`boot: { rules: [{ uuid: ${uuid}, url: x }] }`), [
+      `invalid-value appliance.yaml:2:25: boot.rules[0].uuid: ${uuid} ${mend}`,
+    ]);
+    assert.deepEqual(file(`machines: [{ mac: "52:54:00:00:00:01", uuid: ${uuid.toUpperCase()} }]`), [
+      `invalid-value appliance.yaml:2:46: machines[0].uuid: ${uuid} ${mend}`,
+    ]);
+  }
+});

@@ -26,7 +26,7 @@ const rule = v.map("a rule", '{ arch: x64-uefi-http, url: "{{ http }}/ipxe/x86_6
   vendorClass: v.optional(v.nonEmpty("a vendor class", "HTTPClient")).describe("Vendor class (option 16), its beginning"),
   arch: v.optional(arch),
   mac: v.optional(v.mac).describe("MAC address of the machine"),
-  uuid: v.optional(v.uuid).describe("SMBIOS UUID of the machine"),
+  uuid: v.optional(v.uuid).describe("SMBIOS UUID of the machine, in either byte order"),
   network: v.optional(v.label).describe("Name of the network the machine is on"),
   url,
   params: v
@@ -120,7 +120,7 @@ const machine = v
       .prefault([])
       .describe("MAC address, or a list: the ports of one machine"),
     duid: v.optional(v.duid).describe("DHCP unique identifier, in hex"),
-    uuid: v.optional(v.uuid).describe("SMBIOS UUID"),
+    uuid: v.optional(v.uuid).describe("SMBIOS UUID, in either byte order"),
     port: v.optional(port).describe("Whatever stands in that slot"),
     address: v.optional(v.hostAddress).describe("Its address"),
     prefix: v.optional(v.networkPrefix).describe("The prefix that is delegated to it"),

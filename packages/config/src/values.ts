@@ -8,6 +8,7 @@ import {
   canonicalAddress,
   isLinkLocal,
   isMulticast,
+  isPlaceholderUuid,
   MAX_PORT_BYTES,
   type Mac,
   type Prefix,
@@ -207,9 +208,13 @@ export const mac = text("a MAC address", "52:54:00:d6:c2:a9", (value): Mac | Mis
   return result;
 });
 
-export const uuid = text("an SMBIOS UUID", "4c4c4544-0044-4810-8031-b4c04f4e3732", (value) =>
-  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value) ? value.toLowerCase() : null,
-);
+export const uuid = text("an SMBIOS UUID", "4c4c4544-0044-4810-8031-b4c04f4e3732", (value) => {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return null;
+  const uuid = value.toLowerCase();
+  return isPlaceholderUuid(uuid)
+    ? new Mistake(`${uuid} is what boards without a UUID send, and tells none of them`, "Delete it, and name the machine by its mac.")
+    : uuid;
+});
 
 export const duid = text("a DUID in hex", "00:03:00:01:52:54:00:d6:c2:a9", (value) => {
   const hex = value.replace(/[:-]/g, "").toLowerCase();
