@@ -1,4 +1,4 @@
-import type { Address } from "@netboot6/codec";
+import { type Address, sameUuid } from "@netboot6/codec";
 import type { Allow, Appliance, BootRule, Listen } from "./appliance.ts";
 import { archName, isUefiPxe } from "./arch.ts";
 import { overlap } from "./check-networks.ts";
@@ -18,12 +18,27 @@ function checkRules({ boot, networks, http, tftp }: Appliance): Finding[] {
   const findings: Finding[] = [];
   const rules = boot.rules ?? [];
   const names = networks.map(({ name }) => name);
+  const served = networks.filter(({ dhcp }) => dhcp).map(({ name }) => name);
   rules.forEach((rule, index) => {
     const at: Path = ["boot", "rules", index];
-    const shadow = rules.slice(0, index).findIndex((earlier) => covers(earlier, rule));
-    if (shadow >= 0)
+    const before = coveredBy(rule, rules.slice(0, index), served);
+    if (before !== null)
       findings.push(
-        error("rule-never-matches", at, `boot.rules[${shadow}] matches first whenever this one would`, "Move it up, or delete it."),
+        error(
+          "rule-never-matches",
+          at,
+          `${before.map((earlier) => `boot.rules[${earlier}]`).join(" or ")} matches first whenever this one would`,
+          "Move it up, or delete it.",
+        ),
+      );
+    if (rule.network !== null && names.includes(rule.network) && !served.includes(rule.network))
+      findings.push(
+        error(
+          "rule-never-matches",
+          [...at, "network"],
+          `DHCPv6 is off on network ${rule.network}`,
+          "Turn dhcp on there, or delete the rule.",
+        ),
       );
     if (rule.network !== null && !names.includes(rule.network))
       findings.push(
@@ -74,13 +89,29 @@ function checkRules({ boot, networks, http, tftp }: Appliance): Finding[] {
   return findings;
 }
 
+/**
+ * The earlier rules that together match whatever `rule` matches; null where none do. A client matches by one of its architectures and
+ * on one network, so each of them is asked for by itself.
+ */
+function coveredBy(rule: BootRule, earlier: readonly BootRule[], served: readonly string[]): number[] | null {
+  const found = new Set<number>();
+  for (const arch of rule.arch ?? [null])
+    for (const network of rule.network === null && served.length > 0 ? served : [rule.network]) {
+      const part = { ...rule, arch: arch === null ? null : [arch], network };
+      const index = earlier.findIndex((each) => covers(each, part));
+      if (index < 0) return null;
+      found.add(index);
+    }
+  return [...found].toSorted((a, b) => a - b);
+}
+
 /** Does `earlier` match whatever `later` matches? */
 function covers(earlier: BootRule, later: BootRule): boolean {
-  const same = (key: "userClass" | "mac" | "uuid" | "network") => earlier[key] === null || earlier[key] === later[key];
+  const same = (key: "userClass" | "mac" | "network") => earlier[key] === null || earlier[key] === later[key];
   return (
     same("userClass") &&
     same("mac") &&
-    same("uuid") &&
+    (earlier.uuid === null || (later.uuid !== null && sameUuid(earlier.uuid, later.uuid))) &&
     same("network") &&
     (earlier.vendorClass === null || later.vendorClass?.startsWith(earlier.vendorClass) === true) &&
     (earlier.arch === null || later.arch?.every((arch) => earlier.arch?.includes(arch)) === true)

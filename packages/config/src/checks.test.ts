@@ -358,3 +358,24 @@ test("a file of relayed networks alone has to say how their machines reach us", 
     "relayed-without-address f:1:12: networks[0]: no address of ours that its machines reach. Give the appliance's address.",
   ]);
 });
+
+test("a rule to which the earlier ones together leave no architecture or network, or whose network has no DHCPv6, can never match", () => {
+  const never = (...rules: string[]) => {
+    const networks = ["a", "b"].map((name) => `{ interface: ${name} }`).join(", ");
+    const text = `networks: [${networks}, { interface: off, dhcp: false }]\nboot: { rules: [${rules.map((rule) => `{ ${rule} url: "{{ tftp }}/a" }`).join(", ")}] }\n`;
+    return findings(text)
+      .filter((finding) => finding.startsWith("rule-never-matches"))
+      .map((finding) => finding.replace(/^.*?: boot/, "boot"));
+  };
+  const mend = "matches first whenever this one would. Move it up, or delete it.";
+  assert.deepEqual(never("arch: x64-uefi,", "arch: ebc,", "arch: [x64-uefi, ebc],"), [
+    `boot.rules[2]: boot.rules[0] or boot.rules[1] ${mend}`,
+  ]);
+  assert.deepEqual(never("arch: x64-uefi,", "arch: [x64-uefi, ebc],"), []);
+  assert.deepEqual(never("network: a,", "network: b,", ""), [`boot.rules[2]: boot.rules[0] or boot.rules[1] ${mend}`]);
+  assert.deepEqual(never("network: a,", ""), []);
+  assert.deepEqual(never("network: a, arch: ebc,", "network: b,", "arch: ebc,"), [`boot.rules[2]: boot.rules[0] or boot.rules[1] ${mend}`]);
+  assert.deepEqual(never("network: off,"), [
+    "boot.rules[0].network: DHCPv6 is off on network off. Turn dhcp on there, or delete the rule.",
+  ]);
+});
