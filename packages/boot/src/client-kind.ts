@@ -12,4 +12,6 @@ export function clientKind(facts: Pick<ClientFacts, "userClasses" | "vendorClass
   return "system";
 }
 
-export const isBootClient = (kind: ClientKind): boolean => kind !== "system";
+/** Also a boot program of another name: a system sends no user class, unless it is told to. */
+export const isBootClient = (facts: Pick<ClientFacts, "userClasses" | "vendorClass" | "architectures">): boolean =>
+  facts.userClasses.length > 0 || clientKind(facts) !== "system";

@@ -117,7 +117,7 @@ function compose(
       options.push({ code: OptionCode.bootfileParam, data: encodeTexts(chosen.params) });
     // EDK2 HttpBootDhcp6.c takes an offer of a boot file only where it says HTTPClient; where firmware's own boot option has the URL,
     // only one that does not. Said to a PXEClient it would be a boot server's offer.
-    if (bootfileUrl !== null && facts.vendorClass?.classes[0]?.startsWith("HTTPClient"))
+    if (bootfileUrl !== null && facts.vendorClass?.classes.some((each) => each.startsWith("HTTPClient")))
       options.push({ code: OptionCode.vendorClass, data: encodeVendorClass({ enterprise: ENTERPRISE_INTEL, classes: ["HTTPClient"] }) });
   }
   // HttpBootDhcp6.c reads the URL up to a NUL, which is the high byte of the next option's code: so one always follows it.

@@ -65,6 +65,12 @@ test("EDK2 HttpBootDhcp6.c: an answer without a boot file says no HTTPClient, so
   assert.equal(findOption(options(server, ARCHITECTURE, HTTP_CLIENT, wants(59)), OptionCode.vendorClass), undefined);
 });
 
+test("firmware is told HTTPClient whichever of its vendor classes says so", async () => {
+  const second = encodeVendorClass({ enterprise: 343, classes: ["RackClient", "HTTPClient:Arch:00016:UNDI:003001"] });
+  const answer = options(await testServer(BOOT), ARCHITECTURE, { code: OptionCode.vendorClass, data: second }, wants(59));
+  assert.ok(findOption(answer, OptionCode.vendorClass));
+});
+
 test("what the network says is given: preference, DNS, search list, T1, T2 and lifetimes", async () => {
   const server = await testServer(`networks:
   - interface: prov0

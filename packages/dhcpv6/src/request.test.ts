@@ -65,6 +65,22 @@ test("a machine keeps its reserved address whatever DUID it comes with, and nobo
     assert.notEqual(given(send(server, MessageType.solicit, [clientId(n), iaNa(1)], { source: `fe80::${n}` })), "2001:db8:0:1::1001");
 });
 
+test("a boot client, which sends an architecture or any user class, takes its address over with a new IAID; a system's second IA gets another", async () => {
+  const classes = (text: string): Option => ({ code: OptionCode.userClass, data: encodeTexts([text]) });
+  const architecture: Option = { code: OptionCode.clientArchitecture, data: encodeU16List([7]) };
+  for (const [more, isSame] of [
+    [[architecture], true],
+    [[classes("iPXE")], true],
+    [[classes("rack-loader")], true],
+    [[], false],
+  ] as const) {
+    const server = await testServer();
+    const ask = (iaid: number) =>
+      given(send(server, MessageType.request, [clientId(1), serverId, iaNa(iaid), ...more], { source: "fe80::5054:ff:fe00:1" }));
+    assert.equal(ask(1) === ask(2), isSame, JSON.stringify(more));
+  }
+});
+
 test("the same machine hashes to the same address after the leases were lost", async () => {
   const server = await testServer("networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n");
   const before = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
