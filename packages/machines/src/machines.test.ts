@@ -56,13 +56,29 @@ test("a hundred DUID-LLTs from one link-local address are a hundred machines, an
 
 test("a DUID-LLT may carry the MAC of the machine's other NIC, and another one after a new installation", () => {
   const machines = new Machines([]);
-  for (const [duid, hours] of [
+  // Solicit, Request and what is sent again come seconds after each other.
+  for (const [duid, seconds] of [
     [FIRMWARE, 0],
-    [llt(1), 0],
-    [llt(1), 5],
-    [llt(2), 24],
+    [llt(1), 1],
+    [llt(1), 2],
+    [llt(1), 4],
+    [llt(1), 18_000],
+    [llt(2), 86_400],
+  ] as const) {
+    const found = machines.identify({ peer: PEER, duid }, seconds * 1000);
+    assert.deepEqual([found?.machine.id, found?.mac, found?.onLink], ["m-5254000b0001", MAC, true], `${duid} at ${seconds} s`);
+  }
+  assert.equal(machines.byMac(MAC)?.shared, false);
+});
+
+test("two MACs in the DUIDs from one link-local address within an hour are two machines", () => {
+  const machines = new Machines([]);
+  for (const [n, minutes, id] of [
+    [1, 0, "m-5254000b0001"],
+    [2, 59, "m-020000000002"],
+    [1, 60, "m-5254000b0001"],
   ] as const)
-    assert.equal(machines.identify({ peer: PEER, duid }, hours * 3600_000)?.machine.id, "m-5254000b0001");
+    assert.equal(machines.identify({ peer: PEER, duid: llt(n) }, minutes * 60_000)?.machine.id, id);
 });
 
 test("cloned disks share a DUID: each machine is known by its own link-local address", () => {
@@ -107,6 +123,40 @@ test("the configuration's DUID, MAC and UUID name the machine", () => {
   assert.equal(byUuid.identify({ peer: PEER, duid: FIRMWARE }, 0)?.machine.id, "node-01");
   const byDuid = new Machines([config({ duid: INSTALLER }), config({ name: "node-02", macs: [MAC] })]);
   assert.equal(byDuid.identify({ peer: PEER, duid: INSTALLER }, 0)?.machine.id, "node-01");
+});
+
+test("the configuration's DUID goes before its MAC, that before its UUID, and that before a card that was seen elsewhere", () => {
+  const of: Readonly<Record<string, MachineConfig>> = {
+    system: config({ name: "system", duid: IPXE }),
+    card: config({ name: "card", macs: [MAC] }),
+    board: config({ name: "board", uuid: UUID }),
+  };
+  const names = (...entries: string[]): string | undefined => {
+    const machines = new Machines(entries.map((name) => of[name] as MachineConfig));
+    machines.identify({ peer: PEER }, 0); // the card was seen
+    return machines.identify({ peer: PEER, duid: IPXE }, 1)?.machine.id;
+  };
+  assert.equal(names("board", "card", "system"), "system");
+  assert.equal(names("board", "card"), "card");
+  assert.equal(names("board"), "board");
+  assert.equal(names(), "m-5254000b0001");
+});
+
+test("two NICs of one machine are one machine with two interfaces, of which it is told which asked and who told it", () => {
+  const second = "52:54:00:0b:00:02";
+  const machines = new Machines([config({ macs: [MAC, second] })]);
+  for (const [evidence, mac, onLink] of [
+    [{ peer: PEER, duid: IPXE }, MAC, true],
+    [{ peer: "fe80::5054:ff:fe0b:2", duid: IPXE }, second, true],
+    [{ relayMac: second, peer: PEER, duid: INSTALLER }, second, true],
+    [{ peer: "fe80::c0ff:ee", duid: INSTALLER }, MAC, false],
+    [{ duid: "000300015254000b0002" }, second, false],
+    [{ peer: "fe80::c0ff:ee", duid: IPXE }, null, false],
+  ] as const) {
+    const found = machines.identify(evidence, 0);
+    assert.deepEqual([found?.machine.id, found?.mac, found?.onLink], ["node-01", mac, onLink], JSON.stringify(evidence));
+  }
+  assert.deepEqual(machines.byId("node-01")?.macs, [MAC, second]);
 });
 
 test("what was learned is there again after a restart", () => {
