@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type ClientFacts, readClientFacts } from "./client.ts";
 import { OptionCode } from "./constants.ts";
 import type { Option } from "./message.ts";
-import { encodeVendorClass } from "./options.ts";
+import { encodeTexts, encodeVendorClass } from "./options.ts";
 
 const read = (...options: Option[]) => readClientFacts({ type: 1, transactionId: 1, options });
 function factsOf(...options: Option[]): ClientFacts {
@@ -27,6 +27,12 @@ test("RFC 9915 §21.16: the vendor classes of every enterprise count", () => {
 test("a vendor class without lengths is one raw text", () => {
   const data = Buffer.concat([Uint8Array.of(0, 0, 1, 0x57), Buffer.from("PXEClient:Arch:00007")]);
   assert.deepEqual(factsOf({ code: OptionCode.vendorClass, data }).vendorClass?.classes, ["PXEClient:Arch:00007"]);
+});
+
+test("user classes are read with lengths, and as one raw text without", () => {
+  const sent = (data: Uint8Array) => factsOf({ code: OptionCode.userClass, data }).userClasses;
+  assert.deepEqual(sent(encodeTexts(["iPXE", "rack-7"])), ["iPXE", "rack-7"]);
+  assert.deepEqual(sent(Buffer.from("iPXE")), ["iPXE"]);
 });
 
 test("RFC 9915 §11.1: a DUID is a type and 1 to 128 octets", () => {
