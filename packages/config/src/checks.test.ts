@@ -359,15 +359,17 @@ test("a file of relayed networks alone has to say how their machines reach us", 
   ]);
 });
 
+/** The findings of rules that can never match, of which each is given its criteria. */
+function never(...rules: string[]): string[] {
+  const networks = ["a", "b"].map((name) => `{ interface: ${name} }`).join(", ");
+  const text = `networks: [${networks}, { interface: off, dhcp: false }]\nboot: { rules: [${rules.map((rule) => `{ ${rule} url: "{{ tftp }}/a" }`).join(", ")}] }\n`;
+  return findings(text)
+    .filter((finding) => finding.startsWith("rule-never-matches"))
+    .map((finding) => finding.replace(/^.*?: boot/, "boot"));
+}
+const mend = "matches first whenever this one would. Move it up, or delete it.";
+
 test("a rule to which the earlier ones together leave no architecture or network, or whose network has no DHCPv6, can never match", () => {
-  const never = (...rules: string[]) => {
-    const networks = ["a", "b"].map((name) => `{ interface: ${name} }`).join(", ");
-    const text = `networks: [${networks}, { interface: off, dhcp: false }]\nboot: { rules: [${rules.map((rule) => `{ ${rule} url: "{{ tftp }}/a" }`).join(", ")}] }\n`;
-    return findings(text)
-      .filter((finding) => finding.startsWith("rule-never-matches"))
-      .map((finding) => finding.replace(/^.*?: boot/, "boot"));
-  };
-  const mend = "matches first whenever this one would. Move it up, or delete it.";
   assert.deepEqual(never("arch: x64-uefi,", "arch: ebc,", "arch: [x64-uefi, ebc],"), [
     `boot.rules[2]: boot.rules[0] or boot.rules[1] ${mend}`,
   ]);
@@ -378,4 +380,24 @@ test("a rule to which the earlier ones together leave no architecture or network
   assert.deepEqual(never("network: off,"), [
     "boot.rules[0].network: DHCPv6 is off on network off. Turn dhcp on there, or delete the rule.",
   ]);
+});
+
+test("a rule covers a later one that names at least what it names: a longer vendorClass, the same userClass, mac and uuid", () => {
+  const covers = (earlier: string, later: string): boolean => {
+    const found = never(earlier, later);
+    assert.deepEqual(found, found.length === 0 ? [] : [`boot.rules[1]: boot.rules[0] ${mend}`]);
+    return found.length > 0;
+  };
+  const uuid = "uuid: 4c4c4544-0044-4810-8031-b4c04f4e3731,";
+  for (const [one, narrower, others] of [
+    ["vendorClass: HTTPClient,", 'vendorClass: "HTTPClient:Arch:00016",', ["vendorClass: PXEClient,", "vendorClass: HTTP,"]],
+    ["userClass: iPXE,", "userClass: iPXE, arch: ebc,", ["userClass: iPXE-signed,", "userClass: rack,"]],
+    ["mac: 52:54:00:00:00:01,", "mac: 52:54:00:00:00:01, arch: ebc,", ["mac: 52:54:00:00:00:02,", uuid]],
+    [uuid, "uuid: 44454c4c-4400-1048-8031-b4c04f4e3731,", ["uuid: 4c4c4544-0044-4810-8031-b4c04f4e3732,", "mac: 52:54:00:00:00:01,"]],
+  ] as const) {
+    for (const later of [one, narrower]) assert.equal(covers(one, later), true, `${one} ${later}`);
+    for (const later of ["", ...others]) assert.equal(covers(one, later), false, `${one} ${later || "any client"}`);
+    assert.equal(covers("", one), true, one);
+  }
+  assert.equal(covers('vendorClass: "HTTPClient:Arch:00016",', "vendorClass: HTTPClient,"), false, "a shorter vendorClass");
 });
