@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ARCH_NAMES } from "./arch.ts";
 import { assemble } from "./load.ts";
 import { formatProblem } from "./problem.ts";
 import { readSource } from "./source.ts";
@@ -400,4 +401,52 @@ test("a rule covers a later one that names at least what it names: a longer vend
     assert.equal(covers("", one), true, one);
   }
   assert.equal(covers('vendorClass: "HTTPClient:Arch:00016",', "vendorClass: HTTPClient,"), false, "a shorter vendorClass");
+});
+
+test("every architecture has the number that IANA's Processor Architecture Types give it", () => {
+  const registry: Readonly<Record<number, string>> = {
+    0: "x86-bios",
+    1: "nec-pc98",
+    2: "itanium-uefi",
+    3: "dec-alpha",
+    4: "arc-x86",
+    5: "intel-lean-client",
+    6: "ia32-uefi",
+    7: "x64-uefi",
+    8: "xscale-uefi",
+    9: "ebc",
+    10: "arm32-uefi",
+    11: "arm64-uefi",
+    12: "powerpc-open-firmware",
+    13: "powerpc-epapr",
+    14: "power-opal",
+    15: "ia32-uefi-http",
+    16: "x64-uefi-http",
+    17: "ebc-http",
+    18: "arm32-uefi-http",
+    19: "arm64-uefi-http",
+    20: "pcbios-http",
+    21: "arm32-uboot",
+    22: "arm64-uboot",
+    23: "arm32-uboot-http",
+    24: "arm64-uboot-http",
+    25: "riscv32-uefi",
+    26: "riscv32-uefi-http",
+    27: "riscv64-uefi",
+    28: "riscv64-uefi-http",
+    29: "riscv128-uefi",
+    30: "riscv128-uefi-http",
+    31: "s390-basic",
+    32: "s390-extended",
+    33: "mips32-uefi",
+    34: "mips64-uefi",
+    35: "sunway32-uefi",
+    36: "sunway64-uefi",
+    37: "loongarch32-uefi",
+    38: "loongarch32-uefi-http",
+    39: "loongarch64-uefi",
+    40: "loongarch64-uefi-http",
+    41: "arm-rpiboot",
+  };
+  assert.deepEqual({ ...ARCH_NAMES }, registry);
 });
