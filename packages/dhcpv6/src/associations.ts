@@ -105,12 +105,15 @@ export function giveBack(state: ServerState, asked: Asked): IaAnswer[] {
   for (const ia of readIas(asked)) {
     if (declined && ia.kind === "prefix") continue;
     const leases: Lease[] = [];
+    const before: Lease[] = [];
     for (const ask of ia.asks) {
       const lease = state.leases.byAddress(ask);
-      if (!lease || lease.duid !== asked.duid || lease.iaid !== ia.iaid || lease.state !== "bound") continue;
-      leases.push(declined ? state.leases.decline(lease, asked.now) : state.leases.release(lease));
+      if (!lease || lease.duid !== asked.duid || lease.iaid !== ia.iaid) continue;
+      if (lease.state !== "bound") before.push(lease);
+      else leases.push(declined ? state.leases.decline(lease, asked.now) : state.leases.release(lease));
     }
-    if (leases.length === 0) answers.push(refused(ia, Status.noBinding, "no binding for this IA"));
+    // The message may have come before, and its answer still wait for the disk: this one waits as well.
+    if (leases.length === 0) answers.push({ ...refused(ia, Status.noBinding, "no binding for this IA"), leases: before });
     else
       answers.push({
         option: null,

@@ -63,6 +63,15 @@ test("§18.3.7, §18.3.8: only an IA without a binding is in the answer, as when
   }
 });
 
+test("a Release or Decline that comes again is answered no sooner than the first is on disk", async () => {
+  for (const type of [MessageType.release, MessageType.decline]) {
+    const server = await testServer(RANGE);
+    const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
+    const [first, again] = [1, 2].map(() => send(server, type, [clientId(1), serverId, iaNa(1, address)]).leases);
+    assert.deepEqual([first?.length, again], [1, first]);
+  }
+});
+
 test("§18.3.8: a declined address is given again after a day, not before", async () => {
   const server = await testServer(RANGE);
   const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)]));
