@@ -52,7 +52,7 @@ ${INSTALLER}log: { level: debug }
   const other = makeCertificate(vlan.dir, "other");
   renameSync(other.key, first.key);
   renameSync(other.cert, first.cert);
-  await new Promise((resolve) => setTimeout(resolve, 6_000)); // the certificate is looked at every 5 s
+  await new Promise((resolve) => setTimeout(resolve, 8_000)); // the certificate is looked at every 5 s
   const from = appliance.lines.length;
   const refuses = new Machine(vlan, { name: "refuses", ...options });
   await refuses.waitFor(/HTTP Error|Error: Could not retrieve|TLS Error|Unexpected network error/, 90);
