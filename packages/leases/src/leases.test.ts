@@ -252,6 +252,7 @@ test("what another interface of the machine had before goes to this one only whe
   const leases = new Leases();
   const had = take(leases, ask("node", { mac: ONE }));
   leases.release(leases.byAddress(had) as Lease);
+  assert.notEqual(leases.choose(ask("node", { mac: TWO, duid: "02", hints: [had] })).address, had, "though it asks for it");
   for (const other of ["a", "b", "c"]) assert.notEqual(take(leases, ask(other)), had);
   assert.equal(take(leases, ask("node", { mac: TWO, duid: "02" })), had);
 });
