@@ -13,5 +13,5 @@ export function clientKind(facts: Pick<ClientFacts, "userClasses" | "vendorClass
 }
 
 /** Also a boot program of another name: a system sends no user class, unless it is told to. */
-export const isBootClient = (facts: Pick<ClientFacts, "userClasses" | "vendorClass" | "architectures">): boolean =>
-  facts.userClasses.length > 0 || clientKind(facts) !== "system";
+export const isBootClient = (kind: ClientKind, { userClasses }: Pick<ClientFacts, "userClasses">): boolean =>
+  kind !== "system" || userClasses.length > 0;

@@ -162,7 +162,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     dhcp: network.dhcp,
     identified,
     duid,
-    bootClient: isBootClient(facts.value),
+    bootClient: isBootClient(kind, facts.value),
     now: Math.floor(now / 1000),
   };
   const events: EventBody[] = [];
