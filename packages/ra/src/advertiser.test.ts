@@ -227,6 +227,31 @@ test("a link on which no router is heard for a minute while we are none is told 
   assert.equal(world.of("ra.warned").length, 2, "again, a minute after that router was gone");
 });
 
+test("a link that is down is not warned of; a warning stands over it until a router is there", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  world.advertiser.linkIs(false);
+  world.pass(600);
+  assert.deepEqual(world.of("ra.warned"), []);
+  world.advertiser.linkIs(true);
+  world.pass(59);
+  assert.deepEqual(world.of("ra.warned"), [], "a minute from when it is up");
+  world.pass(3);
+  world.advertiser.linkIs(false);
+  world.pass(10);
+  world.advertiser.linkIs(true);
+  world.pass(100);
+  assert.deepEqual([world.of("ra.warned").length, world.of("ra.mended").length], [1, 0]);
+  world.advertiser.linkIs(false);
+  world.pass(10);
+  world.advertiser.linkIs(true);
+  world.hear({ routerLifetime: 1800 });
+  world.pass(2);
+  assert.deepEqual(
+    world.of("ra.mended").map(({ rule }) => rule),
+    ["no-router"],
+  );
+});
+
 test("a link with a router, ours or another's, is not warned of", () => {
   const ours = new TestWorld();
   const other = new TestWorld(situation(null));

@@ -54,7 +54,7 @@ export class Advertiser {
   #linkUp = true;
   readonly #rivals = new Rivals();
   readonly #drops = new Drops("ra");
-  /** Since when the link has no default router; null: it has one. */
+  /** Since when the link is up and has no default router. */
   #routerlessSince: number | null;
   #warnedOf = { noRouter: false, notForwarding: false };
 
@@ -91,10 +91,7 @@ export class Advertiser {
     this.#linkUp = up;
     const { link, network } = this.#situation;
     this.#world.emit({ type: "ra.link", interface: link.name, network: network.name, up });
-    const now = this.#world.now();
-    this.#routerlessSince = now;
-    this.#warnedOf.noRouter = false;
-    if (up) this.#schedule = begin(this.#schedule.lastMulticast, now, "initial");
+    if (up) this.#schedule = begin(this.#schedule.lastMulticast, this.#world.now(), "initial");
   }
 
   /** Sends the multicast advertisement that is due. */
@@ -253,10 +250,12 @@ export class Advertiser {
   #warn(now: number): void {
     const { link, network, forwarding } = this.#situation;
     const lifetime = this.#ra?.routerLifetime ?? 0;
-    if (lifetime > 0 || !this.#linkUp || this.#rivals.hasRouter(now)) this.#routerlessSince = null;
+    const hasRouter = lifetime > 0 || this.#rivals.hasRouter(now);
+    if (hasRouter || !this.#linkUp) this.#routerlessSince = null;
     else this.#routerlessSince ??= now;
     const warned = this.#warnedOf;
-    const noRouter = this.#routerlessSince !== null && now - this.#routerlessSince >= NO_ROUTER_MS;
+    // Once told it stands until a router is there, though the link goes down and up meanwhile.
+    const noRouter = !hasRouter && (warned.noRouter || (this.#routerlessSince !== null && now - this.#routerlessSince >= NO_ROUTER_MS));
     const notForwarding = lifetime > 0 && !forwarding;
     this.#warnedOf = { noRouter, notForwarding };
     const told = { type: "ra.warned", interface: link.name, network: network.name } as const;
