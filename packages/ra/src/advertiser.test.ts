@@ -49,6 +49,18 @@ test("no two multicast advertisements are nearer than 3 s, whatever is solicited
   });
 });
 
+test("who solicits is told with his MAC: the one he says, else that of his EUI-64 address; from :: nobody knows", () => {
+  const world = new TestWorld();
+  world.advertiser.receive(encodeRouterSolicitation({ sourceMac: "52:54:00:0b:00:01" }), "fe80::5054:ff:fe0b:2");
+  world.advertiser.receive(RS, "fe80::5054:ff:fe0b:2");
+  world.advertiser.receive(RS, "fe80::2");
+  world.advertiser.receive(RS, "::");
+  assert.deepEqual(
+    world.of("ra.solicited").map(({ mac }) => mac),
+    ["52:54:00:0b:00:01", "52:54:00:0b:00:02", undefined, undefined],
+  );
+});
+
 for (const [what, bytes, source] of [
   ["shorter than 8 bytes", RS.subarray(0, 7), "fe80::2"],
   ["with a code", Uint8Array.of(133, 1, 0, 0, 0, 0, 0, 0), "fe80::2"],
@@ -119,6 +131,22 @@ test("one that is to listen from now on says that it is no router any more, once
   );
 });
 
+test("one that advertises again right after its farewell waits until 3 s are over", () => {
+  const world = new TestWorld();
+  world.pass(100);
+  world.sent.length = 0;
+  world.advertiser.change(situation(null));
+  world.advertiser.change(situation());
+  world.pass(4);
+  assert.deepEqual(
+    world.sent.map(({ at, ra }) => [at, ra.routerLifetime]),
+    [
+      [100_000, 0],
+      [103_000, 180],
+    ],
+  );
+});
+
 test("a stop sends one final advertisement at once, and answers nothing after it", () => {
   const world = new TestWorld();
   world.pass(0.5);
@@ -161,15 +189,28 @@ test("a reload that changes nothing of it leaves its schedule alone; one that do
   assert.deepEqual(world.of("ra.sent").at(-3)?.why, "changed");
 });
 
-test("while the link is down nothing is sent; when it is up it begins anew; both are told", () => {
+test("another interval holds from now on, though nothing else of the advertisement changes", () => {
+  const fixed = { routerLifetime: 9000, dnsLifetime: 9000 };
+  const world = new TestWorld(situation({ ...fixed, interval: [1000, 1800] }));
+  world.pass(100);
+  const { length } = world.sent;
+  world.advertiser.change(situation({ ...fixed, interval: [5, 60] }));
+  world.pass(100);
+  assert.ok(world.sent.length - length >= 4, `${world.sent.length - length}`);
+});
+
+test("while the link is down nothing is sent; when it is up it begins anew; both are told once", () => {
   const world = new TestWorld();
   world.pass(1000);
+  world.advertiser.linkIs(false);
   world.advertiser.linkIs(false);
   world.sent.length = 0;
   world.pass(1000);
   assert.deepEqual(world.sent, []);
   world.advertiser.linkIs(true);
-  world.pass(33);
+  world.pass(20);
+  world.advertiser.linkIs(true);
+  world.pass(13);
   assert.deepEqual(
     world.sent.map(({ at }) => at),
     [2_000_000, 2_016_000, 2_032_000],
@@ -255,12 +296,16 @@ test("a link that is down is not warned of; a warning stands over it until a rou
 test("a link with a router, ours or another's, is not warned of", () => {
   const ours = new TestWorld();
   const other = new TestWorld(situation(null));
+  const none = new TestWorld(situation(null));
   for (let n = 0; n < 20; n++) {
     other.hear({ routerLifetime: 1800 });
     other.pass(600);
+    none.hear({ routerLifetime: 0 });
+    none.pass(600);
     ours.pass(600);
   }
   assert.deepEqual([...ours.of("ra.warned"), ...other.of("ra.warned")], []);
+  assert.equal(none.of("ra.warned").length, 1, "one that advertises and is no default router is none");
 });
 
 test("a router lifetime while the host does not forward is told at once, and again when it stops to forward", () => {
@@ -272,6 +317,10 @@ test("a router lifetime while the host does not forward is told at once, and aga
   );
   world.advertiser.change(situation({ routerLifetime: 1800 }));
   world.pass(10);
+  assert.deepEqual(
+    world.of("ra.mended").map(({ rule }) => rule),
+    ["not-forwarding"],
+  );
   world.advertiser.change(situation({ routerLifetime: 1800 }, { forwarding: false }));
   world.pass(10);
   assert.equal(world.of("ra.warned").length, 2);

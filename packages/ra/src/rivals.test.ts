@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prefixOf } from "@netboot6/codec";
-import { NETWORK, situation, TestWorld } from "./test-world.ts";
+import { NETWORK, SAME, situation, TestWorld } from "./test-world.ts";
 
 /** What is told of a router that says this, beside a router that does not forward. */
 function told(ra: Parameters<TestWorld["hear"]>[0], first = situation({}, { forwarding: false }), router?: string) {
@@ -24,6 +24,10 @@ test("M=0 O=0 is told with what iPXE will not do, and the mend; by who only list
       /M=0 O=0: iPXE that hears it first will not ask for a boot file\. Set its O flag, or stop its advertisements/,
     );
     assert.deepEqual([event?.managed, event?.other], [false, false]);
+    assert.deepEqual(
+      told({}, first).map(({ managed, other }) => [managed, other]),
+      [[false, true]],
+    );
   }
 });
 
@@ -38,6 +42,11 @@ for (const [field, ra, says] of [
     "flags of the prefix",
     { prefixes: [{ prefix: "2001:db8:0:1::", length: 64, onLink: true, autonomous: false, valid: 86400, preferred: 14400 }] },
     /L=1 A=0 for 2001:db8:0:1::\/64, we say L=1 A=1/,
+  ],
+  [
+    "on-link flag of the prefix",
+    { prefixes: [{ prefix: "2001:db8:0:1::", length: 64, onLink: false, autonomous: true, valid: 86400, preferred: 14400 }] },
+    /L=0 A=1 for 2001:db8:0:1::\/64, we say L=1 A=1/,
   ],
   [
     "lifetimes of the prefix",
@@ -78,6 +87,26 @@ test("another NAT64 prefix than ours is told; one where we have none is the rout
   assert.deepEqual(told({ pref64 })[0]?.differences, []);
 });
 
+test("what one side leaves open is no contradiction: flags where we answer no DHCPv6, hop limit and MTU that we leave to machines", () => {
+  const silent = situation({}, { forwarding: false, network: { ...NETWORK, dhcp: null } });
+  assert.deepEqual(told({ other: false }, silent)[0]?.differences, []);
+  assert.deepEqual(told({ hopLimit: 255, mtu: 1400 }, situation({ hopLimit: 0, mtu: 0 }, { forwarding: false }))[0]?.differences, []);
+});
+
+test("a router that says M=0 where we say M=1 is told", () => {
+  const network = { ...NETWORK, dhcp: { managed: true } } as typeof NETWORK;
+  assert.match(told({}, situation({}, { forwarding: false, network }))[0]?.why ?? "", /M=0 O=1, we say M=1 O=1: machines follow whom/);
+});
+
+test("an MTU above the interface's is told by who only listens as well", () => {
+  assert.match(told({ mtu: 9000 }, situation(null))[0]?.why ?? "", /MTU 9000, our interface has 1500/);
+});
+
+test("our prefix, on which machines form addresses by another router's word alone, is told once, with its flags", () => {
+  const [event] = told({}, situation({ autonomous: false }, { forwarding: false }));
+  assert.deepEqual([event?.differences.length, event?.why.startsWith("it says L=1 A=1 for 2001:db8:0:1::/64, we say L=1 A=0")], [1, true]);
+});
+
 test("a router that sends machines to DHCPv6 where we do not answer it is told", () => {
   const network = { ...NETWORK, dhcp: null };
   const [event] = told({}, situation({}, { forwarding: false, network }));
@@ -87,6 +116,7 @@ test("a router that sends machines to DHCPv6 where we do not answer it is told",
 test("all that contradicts us is told in one event", () => {
   const [event, ...more] = told({ other: false, hopLimit: 255, mtu: 1280, rdnss: [] });
   assert.deepEqual([event?.differences.length, more.length], [3, 0]);
+  assert.match(event?.why ?? "", /^it says M=0 O=0/, "the gravest first");
 });
 
 test("a change is told once, though it is advertised for an hour and its lifetimes run down", () => {
@@ -102,6 +132,24 @@ test("a change is told once, though it is advertised for an hour and its lifetim
   );
 });
 
+for (const [what, before, after] of [
+  ["preference", { routerLifetime: 1800, preference: "high" }, { routerLifetime: 1800, preference: "low" }],
+  ["O flag", { managed: true, other: false }, { managed: true, other: true }],
+  ["hop limit", { hopLimit: 128 }, { hopLimit: 255 }],
+  ["MTU", { mtu: 1400 }, { mtu: 1300 }],
+  ["reachable time", { reachableTime: 20_000 }, { reachableTime: 40_000 }],
+  ["retransmission timer", { retransTimer: 20 }, { retransTimer: 40 }],
+  ["prefix, which is to be preferred no more", {}, { prefixes: SAME.prefixes.map((each) => ({ ...each, preferred: 0 })) }],
+] as const)
+  test(`another value of a router's ${what} is told, by who only listens as well`, () => {
+    const world = new TestWorld(situation(null));
+    for (const ra of [before, after]) {
+      world.hear(ra);
+      world.pass(2);
+    }
+    assert.equal(world.of("ra.heard").length, 2);
+  });
+
 test("what expires between two advertisements of a router is no change", () => {
   const world = new TestWorld(situation({}, { forwarding: false }));
   for (let n = 0; n < 10; n++) {
@@ -109,6 +157,25 @@ test("what expires between two advertisements of a router is no change", () => {
     world.pass(600);
   }
   assert.equal(world.of("ra.heard").length, 1);
+});
+
+test("what a router said once holds for its lifetime, though it is not said again; what it withdraws is gone at once", () => {
+  const world = new TestWorld(situation({}, { forwarding: false }));
+  const resolver = (lifetime: number): void => world.hear({ rdnss: [{ addresses: ["2001:db8::666"], lifetime }] });
+  const told = () => world.of("ra.heard").map(({ differences }) => differences.length);
+  resolver(7_200);
+  for (let n = 0; n < 11; n++) {
+    world.pass(600);
+    world.hear({ rdnss: [] });
+  }
+  assert.deepEqual(told(), [1]);
+  world.pass(602);
+  assert.deepEqual(told(), [1, 0]);
+  resolver(7_200);
+  world.pass(2);
+  resolver(0);
+  world.pass(2);
+  assert.deepEqual(told(), [1, 0, 1, 0]);
 });
 
 test("what a router says in several advertisements is one thing", () => {
@@ -179,5 +246,8 @@ test("an advertisement of our own that comes back, or one of no link-local sourc
   world.hear({}, "2001:db8::9");
   world.pass(2);
   assert.deepEqual(world.of("ra.heard"), []);
+  world.hear(world.sent[0]?.ra ?? {}, "fe80::9");
+  world.pass(2);
+  assert.equal(world.of("ra.heard").length, 1, "the same from another address is");
   assert.match(world.of("wire.dropped")[0]?.why ?? "", /not link-local/);
 });

@@ -9,11 +9,14 @@ test("the first three are at most 16 s apart, later ones within the interval", (
   for (const random of [() => 0, () => 0.5, () => 0.999999]) {
     let schedule = start(0);
     const gaps: number[] = [];
+    const whys: string[] = [];
     for (let i = 0; i < 6; i++) {
       const now = schedule.next;
+      whys.push(schedule.nextWhy);
       schedule = afterMulticast(schedule, INTERVAL, now, random);
       gaps.push(schedule.next - now);
     }
+    assert.deepEqual(whys, ["initial", "initial", "initial", "periodic", "periodic", "periodic"]);
     for (const gap of gaps.slice(0, 2)) assert.ok(gap <= 16_000, `${gap}`);
     for (const gap of gaps.slice(2)) assert.ok(gap >= 5_000 && gap < 60_000, `${gap}`);
   }
@@ -32,6 +35,17 @@ test("solicitations from :: share one multicast, 3 s after the last one at the e
   assert.equal(schedule.lastMulticast, 3000);
   const quiet = afterSolicitation({ ...schedule, next: 100_000 }, 50_000, () => 0.5);
   assert.ok(quiet.next - 50_000 <= 500, "with none sent lately, within MAX_RA_DELAY_TIME");
+});
+
+test("solicitations put off no advertisement that is due sooner: a flood of them from :: is answered as well", () => {
+  const due = { ...start(0), lastMulticast: 0, next: 3_100 };
+  assert.deepEqual(
+    afterSolicitation(due, 3_000, () => 0.5),
+    due,
+  );
+  let schedule: ReturnType<typeof start> = { ...due, next: 60_000 };
+  for (let now = 4_000; now < schedule.next && now < 60_000; now += 100) schedule = afterSolicitation(schedule, now, () => 0.9);
+  assert.deepEqual([schedule.next, schedule.nextWhy], [4_450, "solicited"]);
 });
 
 test("a solicited one does not count among the first three", () => {

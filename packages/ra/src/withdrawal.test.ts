@@ -48,6 +48,23 @@ test("a prefix that is removed is preferred no more and valid for what is left o
   assert.ok(world.sent.length > 100);
 });
 
+test("a prefix that was to be valid for less than two hours is not made to live longer by its end", () => {
+  const short = { validLifetime: 600, preferredLifetime: 300 };
+  const world = new TestWorld(situation(short));
+  world.pass(100);
+  const network = { ...NETWORK, prefix: prefixOf("2001:db8:0:2::", 64), address: "2001:db8:0:2::1" } as Network;
+  world.advertiser.change(situation(short, { network }));
+  world.pass(0);
+  assert.deepEqual(
+    world.sent.at(-1)?.ra.prefixes.map(({ prefix, valid, preferred }) => [prefix, valid, preferred]),
+    [
+      ["2001:db8:0:2::", 600, 300],
+      ["2001:db8:0:1::", 600, 0],
+      ["2001:db8:0:1::", 600, 0],
+    ],
+  );
+});
+
 test("a prefix on which machines are to form addresses no more is withdrawn for that alone", () => {
   const world = new TestWorld();
   world.pass(1);
