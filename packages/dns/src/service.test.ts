@@ -4,7 +4,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -49,14 +49,15 @@ class Upstream {
   }
 
   async listen(t: TestContext): Promise<DnsConfig["upstreams"]> {
-    await new Promise<void>((resolve) => this.#udp.bind(0, "::1", resolve));
-    const { port } = this.#udp.address();
-    this.#tcp.listen(port, "::1");
-    await once(this.#tcp, "listening");
     t.after(() => {
       this.#udp.close();
       this.#tcp.close();
     });
+    // TCP chooses: connections of tests that run beside this one hold thousands of its ports, of UDP's there are few in use.
+    this.#tcp.listen(0, "::1");
+    await once(this.#tcp, "listening");
+    const { port } = this.#tcp.address() as AddressInfo;
+    await new Promise<void>((resolve) => this.#udp.bind(port, "::1", resolve));
     return [{ address: "::1", port, tlsName: null }];
   }
 
