@@ -284,6 +284,20 @@ test("an upstream that knows no EDNS is asked without", () => {
   assert.equal(world.asked.length, 3, "and is remembered");
 });
 
+test("a question that an upstream cannot read, with EDNS or without, does not cost others their EDNS", () => {
+  const picky: Script = (asked, tell, fail) =>
+    nameOf(asked) === "odd.example" ? tell(answerTo(asked, { rcodeNumber: 1 })) : answering(0)(asked, tell, fail);
+  const world = new World({ [FIRST]: picky });
+  const odd = world.ask("odd.example");
+  world.pass(1);
+  assert.equal(odd.packet.rcode, "SERVFAIL");
+  for (const name of [NAME, "next.example"]) {
+    world.ask(name, "AAAA", { payload: 1232, dnssecOk: true });
+    assert.equal(world.asked.at(-1)?.packet.additionals[0]?.flag_do, true, name);
+    world.pass(1);
+  }
+});
+
 test("SERVFAIL or REFUSED of one upstream: the next is asked at once", () => {
   for (const rcodeNumber of [2, 5]) {
     const world = new World({ [FIRST]: answering(5), [SECOND]: answering(10) });

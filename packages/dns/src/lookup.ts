@@ -62,6 +62,8 @@ interface Attempt {
   patience: number | null;
   overTcp: boolean;
   edns: boolean;
+  /** It could not be read with EDNS: the answer to it without will tell whether that was the reason. */
+  ednsRefused: boolean;
   /** Its datagram came back in another spelling: TCP will tell whether it was the upstream's. */
   respelled: boolean;
   /** Ended: answered, failed or closed. */
@@ -120,6 +122,7 @@ export class Lookup {
       patience,
       overTcp: false,
       edns: to.withoutEdnsUntil <= now,
+      ednsRefused: false,
       respelled: false,
       over: false,
       missed: false,
@@ -214,8 +217,8 @@ export class Lookup {
       attempt.respelled = true;
       this.#overTcp(attempt);
     } else if (noEdns) {
-      this.#upstreams.hasNoEdns(attempt.to, this.#around.clock.now());
       attempt.edns = false;
+      attempt.ednsRefused = true;
       this.#send(attempt);
     } else if (readUint16(bytes, 2) & Flag.tc && !attempt.overTcp) this.#overTcp(attempt);
     else this.#judge(attempt, readResponse(bytes, end));
@@ -236,6 +239,7 @@ export class Lookup {
       this.#turnDown(attempt, `${to.name} sent a malformed answer`);
     } else if (answer.rcode === Rcode.noError || answer.rcode === Rcode.nxDomain) {
       this.#upstreams.answered(to, now, now - began);
+      if (attempt.ednsRefused) this.#upstreams.hasNoEdns(to, now);
       this.#finish(attempt, { answer, why: to.name });
     } else {
       const said = rcodeText(answer.rcode);
