@@ -253,6 +253,21 @@ test("0x20: one that spells its own way and has no TCP is asked in lower case as
   assert.equal(world.asked.length, 3);
 });
 
+test("0x20: one that spells its own way, and whose TCP says nothing, is asked in lower case as well", () => {
+  const flat: Script = (asked, tell) => {
+    if (!asked.overTcp) tell(flatAnswer(asked, "2001:db8::80"), 1);
+  };
+  const world = mixed(new World({ [FIRST]: flat }));
+  const reply = world.ask(NAME);
+  world.pass(4_800);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  const next = world.ask("next.example");
+  world.pass(1);
+  assert.equal(next.after, 1, "and from then on at once");
+  world.pass(10_000);
+  assert.equal(world.pending, 0);
+});
+
 test("a truncated answer is asked for again by TCP", () => {
   const truncating: Script = (asked, tell, fail) =>
     asked.overTcp ? answering(20)(asked, tell, fail) : tell(answerTo(asked, { flags: 0x380 }), 10);

@@ -182,6 +182,10 @@ export class Lookup {
 
   /** It is not waited for any longer, but may answer still. */
   #missed(attempt: Attempt): void {
+    if (attempt.respelled) {
+      this.#askFlat(attempt);
+      return;
+    }
     attempt.missed = true;
     this.#upstreams.missed(attempt.to, this.#around.clock.now(), `no answer within ${MISSED_MS} ms`);
     if (this.#finished) this.#end(attempt);
@@ -189,17 +193,20 @@ export class Lookup {
   }
 
   #failed(attempt: Attempt, why: string): void {
-    const { to } = attempt;
-    if (attempt.respelled && attempt.overTcp) {
-      // It spells names its own way, and has no TCP to show that it was itself.
-      this.#upstreams.losesSpelling(to, this.#around.clock.now());
-      attempt.overTcp = false;
-      attempt.respelled = false;
-      this.#send(attempt);
+    if (attempt.respelled) {
+      this.#askFlat(attempt);
       return;
     }
-    this.#upstreams.missed(to, this.#around.clock.now(), why);
+    this.#upstreams.missed(attempt.to, this.#around.clock.now(), why);
     this.#turnDown(attempt, why);
+  }
+
+  /** It spells names its own way, and has no TCP to show that it was itself. */
+  #askFlat(attempt: Attempt): void {
+    this.#upstreams.losesSpelling(attempt.to, this.#around.clock.now());
+    attempt.overTcp = false;
+    attempt.respelled = false;
+    this.#send(attempt);
   }
 
   #heard(attempt: Attempt, id: number, wire: Buffer, bytes: Buffer): void {
