@@ -154,6 +154,24 @@ test("expired answers go out when no upstream answers in time, and until one doe
   assert.equal(decode(gone.bytes as Buffer).rcode, "SERVFAIL", "older than serveStale");
 });
 
+test("neither TTL 0 nor a failure comes again as a stale answer", () => {
+  const fleeting = new World({ [FIRST]: answering(0, "2001:db8::80", 0) }, { cacheOf: { serveStale: 3600 } });
+  fleeting.ask(NAME);
+  fleeting.pass(10);
+  fleeting.scripts[FIRST] = silent;
+  const late = fleeting.ask(NAME);
+  fleeting.pass(4_800);
+  assert.equal(late.packet.rcode, "SERVFAIL");
+
+  const failed = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 })) }, { cacheOf: { serveStale: 3600 } });
+  failed.ask(NAME);
+  failed.pass(2_000);
+  failed.scripts[FIRST] = answering(2_500);
+  const slow = failed.ask(NAME);
+  failed.pass(2_500);
+  assert.equal(slow.text, "NOERROR 2001:db8::80 (300)", "who is answered in time is not answered with the failure before");
+});
+
 test("what is kept is bounded by number; what was asked for lately stays", () => {
   const cache = new Cache({ entries: 100, serveStale: 0 });
   cache.set("asked", kept(100));

@@ -49,6 +49,16 @@ test("the number of clients that wait is bounded: the others get SERVFAIL at onc
   assert.equal(world.ask("more.example").bytes, null, "there is room again");
 });
 
+test("a client for whom there is no room to wait gets a stale answer where there is one", () => {
+  const world = new World({ [FIRST]: answering(0) }, { cacheOf: { serveStale: 3600 } });
+  world.ask(NAME);
+  world.pass(301_000);
+  world.scripts[FIRST] = silent;
+  for (let n = 0; n < 4_000; n++) world.ask(`${n % 50}.example`);
+  assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::80 (30)");
+  assert.equal(world.ask("50.example").packet.rcode, "SERVFAIL");
+});
+
 test("what is not an upstream's error comes through byte for byte: unknown types, odd labels", () => {
   const question = Buffer.from([3, 0x00, 0x2e, 0xff, 0, 0xff, 0x01, 0, 1]);
   const record = Buffer.from([0xc0, 12, 0xff, 0x01, 0, 1, 0, 0, 1, 0, 0, 4, 0xc0, 12, 0, 0xff]);

@@ -142,7 +142,7 @@ export class DnsServer {
     } else {
       const refusal = unasked(query);
       if (refusal) this.#answer(asking, refusal, refusal.rcode === Rcode.refused ? "refused" : "local");
-      else this.#forward(asking, kept?.from === "cache" ? kept.answer : null);
+      else this.#forward(asking, kept?.from === "cache" && kept.answer.rcode !== Rcode.servFail ? kept.answer : null);
     }
   }
 
@@ -163,7 +163,8 @@ export class DnsServer {
           ? "too many questions wait for upstreams"
           : null;
     if (hindrance !== null) {
-      this.#answer(asking, failure(query, hindrance), "failed");
+      if (stale) this.#answer(asking, expired(stale), "stale");
+      else this.#answer(asking, failure(query, hindrance), "failed");
       return;
     }
     this.#waitingCount++;
@@ -223,7 +224,7 @@ export class DnsServer {
 
   /** Upstreams go on being asked: who asks next may get a fresh answer. */
   #serveStale(key: string, stale: Answer): void {
-    const answer = withTtl(stale, STALE_TTL, extendedError(ExtendedError.staleAnswer, ""));
+    const answer = expired(stale);
     for (const each of this.#takeWaiting(key)) this.#answer(each, answer, "stale");
   }
 
@@ -252,6 +253,8 @@ const clientsOf = ({ allowed, rateLimit }: Policy): Clients => new Clients((clie
 
 const failure = (query: Query, why: string): Answer =>
   makeAnswer(query, Rcode.servFail, { options: extendedError(ExtendedError.noReachableAuthority, why) });
+
+const expired = (answer: Answer): Answer => withTtl(answer, STALE_TTL, extendedError(ExtendedError.staleAnswer, ""));
 
 /** What is never asked upstream. */
 function unasked(query: Query): Answer | null {
