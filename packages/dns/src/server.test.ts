@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Record } from "dns-packet";
+import { Cache } from "./cache.ts";
 import { Layer, LocalNames } from "./local.ts";
-import { aaaa, answering, answerTo, CLIENT, FIRST, query, type Script, silent, World } from "./test-world.ts";
+import { aaaa, answering, answerTo, CLIENT, FIRST, query, type Script, SECOND, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
 /** 255 bytes on the wire. */
@@ -221,4 +222,18 @@ test("a new policy holds from the next query on; what waits is answered still", 
   assert.equal(world.ask(NAME).packet.rcode, "REFUSED");
   world.pass(100);
   assert.equal(waiting.text, "NOERROR 2001:db8::80 (300)");
+});
+
+test("what upstreams of before answer late is not kept beside what those of now say", () => {
+  const world = new World({ [FIRST]: answering(100), [SECOND]: answering(0, "2001:db8::81") });
+  const upstreams = world.server.policy.upstreams;
+  world.server.follow({ ...world.server.policy, upstreams: upstreams.slice(0, 1) });
+  const waiting = world.ask(NAME);
+  const cache = new Cache({ entries: 100, serveStale: 0 });
+  world.server.follow({ ...world.server.policy, upstreams: upstreams.slice(1), cache });
+  world.pass(100);
+  assert.equal(waiting.text, "NOERROR 2001:db8::80 (300)");
+  const next = world.ask(NAME);
+  world.pass(0);
+  assert.equal(next.text, "NOERROR 2001:db8::81 (300)");
 });

@@ -181,12 +181,13 @@ export class DnsServer {
     // While none answers nobody waits for long again and again (RFC 8767 §5, failure recheck timer).
     const staleAfter = this.#upstreams.allDown ? STALE_AFTER_DOWN_MS : STALE_AFTER_MS;
     const cancel = stale && this.#around.clock.after(staleAfter, () => this.#serveStale(query.key, stale));
-    const { dns64, names } = this.#policy;
+    const policy = this.#policy;
+    const { dns64, names } = policy;
     const until = asking.began + DEADLINE_MS;
     const ask: Ask = (each, done) => void new Lookup(each, until, this.#upstreams, this.#around, done);
     const settle = (outcome: Outcome): void => {
       cancel?.();
-      this.#settle(query, outcome, stale);
+      this.#settle(query, outcome, stale, policy);
     };
     if (dns64) {
       // What it asks in place of the client's question may be one of ours.
@@ -205,7 +206,8 @@ export class DnsServer {
     } else ask(question, settle);
   }
 
-  #settle(query: Query, { answer, why }: Outcome, stale: Answer | null): void {
+  /** What the upstreams of a policy say is kept where that one keeps it: there may be others by now. */
+  #settle(query: Query, { answer, why }: Outcome, stale: Answer | null, { cache, names }: Policy): void {
     const failed = !answer || answer.rcode === Rcode.servFail;
     if (failed && stale) {
       this.#serveStale(query.key, stale);
@@ -217,7 +219,6 @@ export class DnsServer {
     const told = answer ?? failure(query, why);
     const since = this.#around.clock.now();
     const until = since + (failed ? FAILURE_SECONDS : told.lifetime) * 1000;
-    const { cache, names } = this.#policy;
     cache.set(query.key, { answer: told, from: "cache", since, until, version: names.version });
     for (const each of asking) this.#answer(each, told, failed ? "failed" : "upstream");
   }
