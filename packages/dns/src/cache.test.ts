@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, type Record } from "dns-packet";
 import { Cache, type Kept } from "./cache.ts";
-import { aaaa, answering, answerTo, FIRST, silent, World } from "./test-world.ts";
+import { aaaa, answering, answerTo, FIRST, type Script, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
 const kept = (size: number): Kept => ({
@@ -67,11 +67,33 @@ test("denials are kept for the lesser of the SOA's TTL and minimum, and without 
     world.ask(NAME);
     assert.equal(world.asked.length, 2);
 
+    const capped = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { rcodeNumber, authorities: [soa(60, 900)] })) });
+    capped.ask(NAME);
+    capped.pass(20_000);
+    assert.equal(capped.ask(NAME).packet.authorities[0]?.ttl, 40);
+
     const without = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { rcodeNumber })) });
     without.ask(NAME);
     without.pass(0);
     without.ask(NAME);
     assert.equal(without.asked.length, 2);
+  }
+});
+
+test("however long upstream would have it, an answer is kept for a day, a denial for three hours (RFC 2308 §5)", () => {
+  const denying: Script = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 3, authorities: [soa(864_000, 864_000)] }));
+  for (const [hours, script] of [
+    [24, answering(0, "2001:db8::80", 864_000)],
+    [3, denying],
+  ] as const) {
+    const world = new World({ [FIRST]: script });
+    world.ask(NAME);
+    world.pass(hours * 3_600_000 - 1);
+    world.ask(NAME);
+    assert.equal(world.asked.length, 1, `${hours} h`);
+    world.pass(1);
+    world.ask(NAME);
+    assert.equal(world.asked.length, 2, `${hours} h`);
   }
 });
 
@@ -152,6 +174,24 @@ test("expired answers go out when no upstream answers in time, and until one doe
   const gone = world.ask(NAME);
   world.pass(4_800);
   assert.equal(decode(gone.bytes as Buffer).rcode, "SERVFAIL", "older than serveStale");
+});
+
+test("an expired answer goes out at once where upstreams fail, again and again; a fresh one in time leaves nothing waiting", () => {
+  const world = new World({ [FIRST]: answering(0) }, { cacheOf: { serveStale: 3600 } });
+  world.ask(NAME);
+  world.pass(301_000);
+  world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 }));
+  for (let n = 0; n < 3; n++) {
+    const reply = world.ask(NAME);
+    world.pass(0);
+    assert.equal(reply.text, "NOERROR 2001:db8::80 (30)");
+    world.pass(10_000);
+  }
+  world.scripts[FIRST] = answering(0);
+  world.ask(NAME);
+  world.pass(0);
+  assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(world.pending, 1, "the second's counts alone");
 });
 
 test("neither TTL 0 nor a failure comes again as a stale answer", () => {

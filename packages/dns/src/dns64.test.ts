@@ -101,6 +101,15 @@ test("aliases are kept in front of what they lead to", () => {
   );
 });
 
+test("an alias whose pointer leads to itself is read to no end, and answered", () => {
+  const circle: Script = (asked, tell) => {
+    const question = answerTo(asked, { additionals: [] }).fill(1, 7, 8);
+    const place = question.length + 12;
+    tell(Buffer.concat([question, Buffer.of(0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, place)]));
+  };
+  assert.ok(ask(world(circle)).bytes);
+});
+
 test("IPv4-mapped addresses count as none: alone they are made anew, among others they are left out", () => {
   const mapped = aaaa(NAME, "::ffff:8.8.8.8");
   assert.equal(ask(world(having({ AAAA: [mapped], A: [a("8.8.8.8")] }))).text, "NOERROR 64:ff9b::808:808 (300)");
@@ -108,7 +117,16 @@ test("IPv4-mapped addresses count as none: alone they are made anew, among other
 });
 
 test("the well-known prefix carries no private address (RFC 6052 §3.1), one's own prefix does", () => {
-  const addresses = ["10.0.0.1", "100.64.0.1", "172.31.0.1", "192.168.1.1", "169.254.0.1", "127.0.0.1", "198.51.100.1", "255.255.255.255"];
+  const addresses = [
+    "10.0.0.1",
+    "100.64.0.1",
+    "172.31.0.1",
+    "192.168.1.1",
+    "169.254.0.1",
+    "127.0.0.1",
+    "198.51.100.1",
+    "255.255.255.255",
+  ].concat(["0.0.0.1", "192.0.0.1", "192.0.2.1", "198.19.0.1", "203.0.113.1", "224.0.0.1"]);
   const script = having({ A: addresses.map((each) => a(each)) });
   assert.equal(ask(world(script)).packet.answers.length, 0);
   assert.equal(ask(world(script, "2001:db8:64::/96")).packet.answers.length, addresses.length);

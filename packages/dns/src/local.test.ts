@@ -121,8 +121,16 @@ test("the reverse zones of private addresses are not asked of the world (RFC 630
     "1.1.31.172.in-addr.arpa",
     "9.9.168.192.in-addr.arpa",
     "1.1.64.100.in-addr.arpa",
-  ].concat(["fe80::1", "febf::1", "fd12::1", "2001:db8::7"].map(reverseName));
+    "1.1.127.100.in-addr.arpa",
+    "1.0.0.0.in-addr.arpa",
+    "2.0.0.127.in-addr.arpa",
+    "1.1.254.169.in-addr.arpa",
+    "1.2.0.192.in-addr.arpa",
+    "1.100.51.198.in-addr.arpa",
+    "1.113.0.203.in-addr.arpa",
+  ].concat(["fe80::1", "fe90::1", "fea0::1", "febf::1", "fd12::1", "2001:db8::7"].map(reverseName));
   for (const name of ours) assert.equal(ask(name, "PTR"), "NXDOMAIN", name);
+  for (const name of [reverseName("::"), "255.255.255.255.in-addr.arpa"]) assert.equal(ask(name, "PTR"), "NOERROR", name);
   assert.equal(ask(reverseName("::1"), "PTR"), "NOERROR localhost");
   assert.equal(ask("1.0.0.127.in-addr.arpa", "PTR"), "NOERROR localhost");
   assert.equal(ask("d.f.ip6.arpa", "NS"), "NOERROR localhost");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Record } from "dns-packet";
 import { type Asked, aaaa, answering, answerTo, FIRST, type Script, SECOND, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
@@ -205,6 +206,24 @@ test("0x20: the name goes out in mixed case, and comes to the client in his own"
   assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::80 (300)");
 });
 
+test("0x20: letters are of the name alone: an answer of type 97 is none to HTTPS, 65", () => {
+  const world = mixed(
+    new World({
+      [FIRST]: (asked, tell, fail) => {
+        tell(answerTo(asked, { questions: [{ name: nameOf(asked), type: "UNKNOWN_97" }] }));
+        answering(10)(asked, tell, fail);
+      },
+    }),
+  );
+  world.ask(NAME, "UNKNOWN_65");
+  world.pass(1_000);
+  assert.equal(world.asked.length, 1, "it is not asked again by TCP");
+  assert.deepEqual(
+    world.of("wire.dropped").map(({ why }) => why),
+    ["an answer that matches no query"],
+  );
+});
+
 test("0x20: an answer in another spelling is not believed, TCP tells the true one", () => {
   const spoofed: Script = (asked, tell) =>
     asked.overTcp ? tell(answerTo(asked, { answers: [aaaa(NAME)] }), 5) : tell(flatAnswer(asked, "2001:db8:bad::1"), 1);
@@ -268,6 +287,34 @@ test("0x20: one that spells its own way, and whose TCP says nothing, is asked in
   assert.equal(world.pending, 0);
 });
 
+test("an upstream by TLS is asked in lower case and believed in any: nobody can guess there; it has twice the time", () => {
+  const upstreams = [{ address: FIRST, port: 853, tlsName: "dns.example" }];
+  const upper: Script = (asked, tell) => {
+    const bytes = answerTo(asked, { answers: [aaaa(NAME)] });
+    tell(Buffer.concat([bytes.subarray(0, 13), Buffer.from("MIRROR"), bytes.subarray(19)]), 10);
+  };
+  const world = mixed(new World({ [FIRST]: upper }, { upstreams }));
+  const reply = world.ask(NAME);
+  world.pass(10);
+  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+  assert.deepEqual([nameOf(world.asked[0] as Asked), world.asked.length], [NAME, 1]);
+  world.scripts[FIRST] = silent;
+  world.ask("silent.example");
+  world.pass(1_000);
+  assert.deepEqual(
+    world.asked.slice(1).map(({ at }) => at - 10),
+    [0, 400],
+  );
+});
+
+test("an answer by TCP that says it is truncated is not asked for for ever", () => {
+  const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { flags: 0x380 })) });
+  const reply = world.ask(NAME);
+  world.pass(10);
+  assert.ok(reply.bytes);
+  assert.equal(world.asked.length, 2);
+});
+
 test("a truncated answer is asked for again by TCP", () => {
   const truncating: Script = (asked, tell, fail) =>
     asked.overTcp ? answering(20)(asked, tell, fail) : tell(answerTo(asked, { flags: 0x380 }), 10);
@@ -285,18 +332,24 @@ test("a truncated answer is asked for again by TCP", () => {
 });
 
 test("an upstream that knows no EDNS is asked without", () => {
-  const old: Script = (asked, tell, fail) => {
-    const hasOpt = asked.packet.additionals.length > 0;
-    // As servers of old answer: a header alone.
-    if (hasOpt) tell(Buffer.concat([asked.bytes.subarray(0, 2), Buffer.of(0x80, 0x01, 0, 0, 0, 0, 0, 0, 0, 0)]));
-    else answering(0)(asked, tell, fail);
-  };
-  const world = new World({ [FIRST]: old });
-  const reply = world.ask(NAME, "AAAA", { payload: 1232 });
-  world.pass(1);
-  assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
-  world.ask("second.example");
-  assert.equal(world.asked.length, 3, "and is remembered");
+  for (const rcode of [1, 4]) {
+    const old: Script = (asked, tell, fail) => {
+      const hasOpt = asked.packet.additionals.length > 0;
+      // As servers of old answer: a header alone.
+      if (hasOpt) tell(Buffer.concat([asked.bytes.subarray(0, 2), Buffer.of(0x80, rcode, 0, 0, 0, 0, 0, 0, 0, 0)]));
+      else answering(0)(asked, tell, fail);
+    };
+    const world = new World({ [FIRST]: old });
+    const reply = world.ask(NAME, "AAAA", { payload: 1232 });
+    world.pass(1);
+    assert.equal(reply.text, "NOERROR 2001:db8::80 (300)");
+    const hasOpt = (asked: Asked | undefined): boolean => asked?.packet.additionals.length === 1;
+    world.ask("second.example");
+    assert.deepEqual(world.asked.map(hasOpt), [true, false, false], "and is remembered");
+    world.pass(15 * 60_000 + 1);
+    world.ask("third.example");
+    assert.ok(hasOpt(world.asked.at(-1)), "for a quarter of an hour");
+  }
 });
 
 test("a question that an upstream cannot read, with EDNS or without, does not cost others their EDNS", () => {
@@ -326,6 +379,27 @@ test("SERVFAIL or REFUSED of one upstream: the next is asked at once", () => {
   }
 });
 
+test("an upstream that has no answer to a question is not asked it again, one that refuses again and again is down", () => {
+  const world = new World({ [FIRST]: answering(5), [SECOND]: answering(10) });
+  world.ask("measured.example");
+  world.pass(10);
+  world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 5 }), 1);
+  world.scripts[SECOND] = silent;
+  world.ask(NAME);
+  world.pass(4_800);
+  assert.deepEqual(
+    world.asked.slice(2).map(({ upstream }) => upstream),
+    [FIRST, SECOND, SECOND, SECOND, SECOND, SECOND],
+  );
+  world.scripts[SECOND] = answering(3_000);
+  for (const name of ["a.example", "b.example"]) {
+    world.ask(name);
+    world.pass(10_000);
+  }
+  const first = world.of("dns.upstream").find(({ upstream }) => upstream === FIRST);
+  assert.deepEqual([first?.state, first?.why], ["down", "it says REFUSED"]);
+});
+
 test("SERVFAIL of all: the client gets it with the upstream's own reason (RFC 8914)", () => {
   const bogus = { code: 15, data: Buffer.from("\0\x06bogus signature", "latin1") };
   const world = new World({
@@ -338,6 +412,21 @@ test("SERVFAIL of all: the client gets it with the upstream's own reason (RFC 89
   world.pass(1);
   assert.equal(reply.packet.rcode, "SERVFAIL");
   assert.match(reply.bytes?.toString("latin1") ?? "", /bogus signature/);
+});
+
+test("an upstream that was down and says SERVFAIL is up: it is alive", () => {
+  const world = new World({ [FIRST]: silent });
+  for (let n = 0; n < 3; n++) {
+    world.ask(`${n}.example`);
+    world.pass(5_000);
+  }
+  world.scripts[FIRST] = (asked, tell) => tell(answerTo(asked, { rcodeNumber: 2 }));
+  world.ask(NAME);
+  world.pass(1);
+  assert.deepEqual(
+    world.of("dns.upstream").map(({ state }) => state),
+    ["down", "up"],
+  );
 });
 
 test("SERVFAIL while the other is down: the client does not wait for that one", () => {
@@ -376,12 +465,15 @@ test("a late SERVFAIL does not hurry the attempt that has taken its place", () =
   );
 });
 
-test("a malformed answer is no answer: cut, a pointer forward, a name without end", () => {
+test("a malformed answer is no answer: cut, a pointer forward, a name without end, OPT twice or among the answers", () => {
+  const opt: Record = { name: ".", type: "OPT", udpPayloadSize: 1232, flags: 0, options: [] };
   const withOwner = (asked: Asked, owner: Buffer): Buffer =>
     Buffer.concat([answerTo(asked, { additionals: [] }).fill(1, 7, 8), owner, Buffer.of(0, 28, 0, 1, 0, 0, 0, 9, 0, 16), Buffer.alloc(16)]);
   const malformed: ((asked: Asked) => Buffer)[] = [
     (asked) => answerTo(asked, { answers: [aaaa(NAME)] }).subarray(0, -20),
     (asked) => withOwner(asked, Buffer.of(0xc0, 40)),
+    (asked) => answerTo(asked, { answers: [opt], additionals: [] }),
+    (asked) => answerTo(asked, { answers: [aaaa(NAME)], additionals: [opt, opt] }),
     (asked) => withOwner(asked, Buffer.concat([...Array.from({ length: 5 }, () => Buffer.alloc(64, 63)), Buffer.of(0)])),
   ];
   for (const make of malformed) {

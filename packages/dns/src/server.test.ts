@@ -96,6 +96,23 @@ test("an answer too large for the client's datagram: TC without records; additio
   assert.equal(glue.ask(NAME, "AAAA", { overTcp: true }).packet.additionals.length, 8);
 });
 
+test("an answer fits with its OPT or is truncated; who offers less than 512 gets 512 (RFC 6891 §6.2.3)", () => {
+  for (let whole = 490; whole <= 520; whole++) {
+    const question = NAME.length + 6;
+    const data = ["x".repeat(200), "x".repeat(whole - 12 - question - (NAME.length + 12) - 202)];
+    const answers: Record[] = [{ name: NAME, type: "TXT", ttl: 300, data }];
+    const world = new World({ [FIRST]: (asked, tell) => tell(answerTo(asked, { answers })) });
+    const plain = world.ask(NAME, "TXT");
+    world.pass(0);
+    for (const payload of [512, 100]) {
+      const { bytes, packet } = world.ask(NAME, "TXT", { payload });
+      assert.ok(bytes && bytes.length <= 512, `${bytes?.length}`);
+      assert.equal(packet.flag_tc, whole + 11 > 512, `${whole}`);
+    }
+    assert.equal(plain.packet.flag_tc, whole > 512, `${whole}`);
+  }
+});
+
 test("the longest name fits, with its reason for TC left out", () => {
   const options = [{ code: 15, data: Buffer.alloc(240) }];
   const texts = Array.from({ length: 8 }, (): Record => ({ name: NAME, type: "TXT", ttl: 300, data: ["x".repeat(99)] }));
@@ -148,6 +165,7 @@ test("malformed queries: FORMERR, NOTIMP, BADVERS or nothing", () => {
     ["two questions", changed((bytes) => bytes.writeUInt16BE(2, 4)), 1],
     ["an answer in the query", changed((bytes) => bytes.writeUInt16BE(1, 6)), 1],
     ["a pointer for a name", changed((bytes) => bytes.writeUInt16BE(0xc00c, 12)), 1],
+    ["a label of 64 bytes", Buffer.concat([good.subarray(0, 12), Buffer.alloc(65, 64), Buffer.of(0, 0, 28, 0, 1)]).fill(0, 10, 12), 1],
     ["cut in the question", good.subarray(0, 20), 1],
     ["cut in OPT", good.subarray(0, -3), 1],
     ["bytes behind it", Buffer.concat([good, Buffer.of(0)]), 1],
@@ -161,6 +179,7 @@ test("malformed queries: FORMERR, NOTIMP, BADVERS or nothing", () => {
   for (const [what, bytes, rcode] of cases) {
     const reply = world.send(bytes).bytes;
     assert.equal(rcodeOf(reply), rcode, what);
+    assert.equal(reply?.readUInt16BE(2), 0x8180 | (bytes.readUInt16BE(2) & 0x7800) | rcode, "the operation and RD are as they were asked");
     assert.ok(reply && reply.length <= bytes.length && reply.readUInt16BE(0) === bytes.readUInt16BE(0) && reply.readUInt8(2) >= 0x80, what);
   }
   assert.equal(world.ask(NAME, "AAAA", { payload: 1232, version: 1 }).packet.rcode, "NOERROR");
@@ -172,7 +191,7 @@ test("malformed queries: FORMERR, NOTIMP, BADVERS or nothing", () => {
   world.pass(1_000);
   const counts = Object.fromEntries(world.of("wire.dropped").map(({ why, count }) => [why, count]));
   assert.deepEqual(counts, {
-    "a malformed query": 11,
+    "a malformed query": 12,
     "an operation other than QUERY": 2,
     "shorter than a DNS header": 4,
     "an answer to no query": 2,
@@ -183,7 +202,7 @@ test("what is not forwarded: ANY gets one small record, transfers, other classes
   const world = new World({ [FIRST]: answering(0) });
   const any = world.ask(NAME, "ANY").packet;
   assert.deepEqual([any.rcode, any.answers[0]?.type], ["NOERROR", "HINFO"]);
-  assert.equal(world.ask(NAME, "AXFR").packet.rcode, "REFUSED");
+  for (const type of ["AXFR", "IXFR", "TKEY", "UNKNOWN_128", "OPT"]) assert.equal(world.ask(NAME, type).packet.rcode, "REFUSED", type);
   assert.equal(world.ask(NAME, "AAAA", { flags: 0 }).packet.rcode, "REFUSED");
   const chaos = query("version.bind", "TXT");
   chaos.writeUInt16BE(3, chaos.length - 2);
@@ -222,6 +241,38 @@ test("a new policy holds from the next query on; what waits is answered still", 
   assert.equal(world.ask(NAME).packet.rcode, "REFUSED");
   world.pass(100);
   assert.equal(waiting.text, "NOERROR 2001:db8::80 (300)");
+});
+
+test("a local name that goes is not told any more, though no upstream answers; denials of local names drive out nothing", () => {
+  const names = new LocalNames();
+  names.set(Layer.machines, { name: NAME, addresses: ["2001:db8::1"] });
+  const world = new World({ [FIRST]: answering(0) }, { names, cacheOf: { entries: 100, serveStale: 3600 } });
+  assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::1 (60)");
+  world.ask("kept.example");
+  world.pass(0);
+  for (let n = 0; n < 1_000; n++) world.ask(`${n}.invalid`);
+  assert.equal(world.ask("kept.example").text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(world.asked.length, 1);
+  world.scripts[FIRST] = silent;
+  names.set(Layer.machines, { name: NAME, addresses: [] });
+  const gone = world.ask(NAME);
+  world.pass(4_800);
+  assert.equal(gone.packet.rcode, "SERVFAIL");
+});
+
+test("a kept name that becomes local is answered as that, one that becomes nothing else stays kept", () => {
+  const names = new LocalNames();
+  const world = new World({ [FIRST]: answering(0) }, { names });
+  for (const name of [NAME, "other.example"]) world.ask(name);
+  world.pass(0);
+  names.set(Layer.machines, { name: NAME, addresses: ["2001:db8::1"] });
+  assert.equal(world.ask(NAME).text, "NOERROR 2001:db8::1 (60)");
+  assert.equal(world.ask("other.example").text, "NOERROR 2001:db8::80 (300)");
+  assert.equal(world.asked.length, 2);
+  names.set(Layer.machines, { name: NAME, addresses: [] });
+  const gone = world.ask(NAME);
+  world.pass(0);
+  assert.equal(gone.text, "NOERROR 2001:db8::80 (300)");
 });
 
 test("what upstreams of before answer late is not kept beside what those of now say", () => {

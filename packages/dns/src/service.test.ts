@@ -224,6 +224,64 @@ test("TCP: connections that do nothing, or send what is no query, are closed; on
   for (const socket of many) socket.destroy();
 });
 
+test("TCP: a query that waits for its answer keeps its connection, one that comes byte by byte does not", async (t) => {
+  const port = await freePort();
+  // Long enough that the query is there in time, however busy the machine is.
+  const idle = 1_000;
+  const receive = (bytes: Buffer, _: string, reply: (bytes: Buffer) => void): boolean => {
+    setTimeout(() => reply(bytes), 2.5 * idle);
+    return true;
+  };
+  const listener = new StreamListener({ address: "::1", port, receive, drop: () => {}, idle });
+  await listener.listen();
+  t.after(() => listener.close());
+  const [asking, slow] = [connect({ port, host: "::1" }), connect({ port, host: "::1" })];
+  t.after(() => asking.destroy());
+  asking.write(frame(Buffer.from("a query")));
+  slow.resume().on("error", () => {});
+  slow.write(Buffer.of(0xff, 0xff));
+  const writing = setInterval(() => slow.write("x"), idle / 5);
+  t.after(() => clearInterval(writing));
+  // It may be reset as it is written to, which is no failure.
+  const closed = new Promise<void>((resolve) => slow.once("close", () => resolve()));
+  const [[answer]] = await Promise.all([once(asking, "data"), closed]);
+  assert.equal(String(answer), "\0\x07a query");
+});
+
+test("TCP: of a client that asks more than is answered the rest stays in the kernel until answers are sent", async (t) => {
+  const port = await freePort();
+  const waiting: (() => void)[] = [];
+  let received = 0;
+  const receive = (bytes: Buffer, _: string, reply: (bytes: Buffer) => void): boolean => {
+    received++;
+    waiting.push(() => reply(bytes));
+    return true;
+  };
+  const listener = new StreamListener({ address: "::1", port, receive, drop: () => {} });
+  await listener.listen();
+  t.after(() => listener.close());
+  const queries = 50_000;
+  const socket = connect({ port, host: "::1" });
+  t.after(() => socket.destroy());
+  socket.write(Buffer.concat(Array.from({ length: queries }, () => frame(Buffer.alloc(12)))));
+  let read = 0;
+  const all = new Promise<void>((resolve) =>
+    socket.on("data", ({ length }) => {
+      read += length;
+      if (read === queries * 14) resolve();
+    }),
+  );
+  let most = 0;
+  const answering = setInterval(() => {
+    most = Math.max(most, waiting.length);
+    for (const answer of waiting.splice(0)) answer();
+  }, 10);
+  t.after(() => clearInterval(answering));
+  await all;
+  assert.equal(received, queries);
+  assert.ok(most >= 100 && most < 10_000, `${most} at once`);
+});
+
 test("TCP: a client that asks and never reads is cut off; others get their answers meanwhile", { skip: noDig }, async (t) => {
   const upstream = new Upstream(usual);
   const { port, dig } = await start(t, await upstream.listen(t));
@@ -274,11 +332,34 @@ test("who is not allowed gets REFUSED; a reload lets him in", { skip: noDig }, a
   await reload({ ...settings, dns: { ...settings.dns, allow: "networks", records: { "new.rack.example": ["2001:db8::2"] } } });
   assert.match(await dig("a.example", "AAAA"), /2001:db8::80/);
   assert.match(await dig("new.rack.example", "AAAA"), /2001:db8::2/);
+  const { asked } = upstream;
+  await reload({
+    ...settings,
+    dns: { ...settings.dns, allow: "networks", rateLimit: 1_000, records: { "new.rack.example": ["2001:db8::2"] } },
+  });
+  assert.match(await dig("a.example", "AAAA"), /2001:db8::80/);
+  assert.equal(upstream.asked, asked, "what is kept outlives a change that does not touch it");
   await assert.rejects(
     reload({ ...settings, dns: { ...settings.dns, listen: ["2001:db8:dead::1"] } }),
     /cannot listen on \[2001:db8:dead::1\]/,
   );
   assert.match(await dig("a.example", "AAAA"), /2001:db8::80/, "a reload that fails leaves all as it was");
+});
+
+test("a reload to other upstreams forgets what the former said; one to another port leaves the former", { skip: noDig }, async (t) => {
+  const [former, next] = [
+    new Upstream(usual),
+    new Upstream((name) => ({ answers: [{ name, type: "AAAA", ttl: 60, data: "2001:db8::81" }] })),
+  ];
+  const { dig, reload, settings } = await start(t, await former.listen(t));
+  assert.match(await dig("a.example", "AAAA"), /2001:db8::80/);
+  const dns = { ...settings.dns, upstreams: await next.listen(t) };
+  await reload({ ...settings, dns });
+  assert.match(await dig("a.example", "AAAA"), /2001:db8::81/);
+  const port = await freePort();
+  await reload({ ...settings, dns: { ...dns, port } });
+  assert.match(await dig("a.example", "AAAA", "-p", `${port}`), /2001:db8::81/);
+  for (const how of ["+tcp", "+notcp"]) await assert.rejects(dig("a.example", "AAAA", how));
 });
 
 test("names of machines: those there are at the start, then news, and a reload's whole picture; what was kept gives way", {

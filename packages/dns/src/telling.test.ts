@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Clients } from "./clients.ts";
 import { Layer, LocalNames } from "./local.ts";
-import { answering, answerTo, CLIENT, FIRST, World } from "./test-world.ts";
+import { type Asked, answering, answerTo, CLIENT, FIRST, silent, World } from "./test-world.ts";
 
 const NAME = "mirror.example";
 
@@ -33,6 +33,20 @@ test("a machine's first answers are events of their own, the others of a second 
   }
   world.ask(NAME);
   assert.equal(world.of("dns.answered").length, 21, "a new second, a new budget");
+});
+
+test("a name that has nothing of the type asked for is told as that", () => {
+  const empty = (asked: Asked): boolean => asked.packet.questions[0]?.type === "UNKNOWN_65";
+  const world = new World({ [FIRST]: (asked, tell, fail) => (empty(asked) ? tell(answerTo(asked)) : answering(0)(asked, tell, fail)) });
+  for (const type of ["UNKNOWN_65", "AAAA"]) world.ask(NAME, type);
+  world.pass(0);
+  assert.deepEqual(
+    world.of("dns.answered").map((event) => [event.qtype, event.empty]),
+    [
+      ["HTTPS", true],
+      ["AAAA", undefined],
+    ],
+  );
 });
 
 test("failures stay events of their own; a flood of them from many is counted as well", () => {
@@ -86,6 +100,16 @@ test("who asks faster than dns.rateLimit gets nothing, before his query is read,
     [["faster than dns.rateLimit", "2001:db8::1"]],
   );
   assert.equal(dropped[0]?.count, 61, "rubbish counts as a query");
+  world.pass(60_000);
+  assert.equal(Array.from({ length: 150 }, () => ask("2001:db8::1")).filter(({ bytes }) => bytes).length, 100, "no more is saved up");
+});
+
+test("many clients that ask too fast: a hundred are told by name in a second, the others in one count", () => {
+  const world = new World({ [FIRST]: silent }, { allowed: () => true, rateLimit: 1 });
+  for (let n = 0; n < 1_000; n++) for (const _ of "12") world.ask(NAME, "AAAA", { client: `2001:db8::${n.toString(16)}` });
+  world.pass(1_000);
+  const dropped = world.of("wire.dropped");
+  assert.deepEqual([dropped.length, dropped.at(-1)?.client, dropped.at(-1)?.count], [101, undefined, 900]);
 });
 
 test("who is refused is limited as well", () => {

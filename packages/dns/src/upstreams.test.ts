@@ -54,6 +54,20 @@ test("one that is down is tried after 2 s, 2 s more, then ever more rarely; one 
   assert.deepEqual(tried, [2, 4, 8, 16, 32]);
   assert.ok(!upstreams.due(109_999).includes(second));
   assert.ok(upstreams.due(110_000).includes(second));
+  const later: number[] = [];
+  for (let now = 111_000; now < 300_000; now += 1_000) if (upstreams.due(now).includes(first)) later.push((now - 50_000) / 1000);
+  assert.deepEqual(later, [64, 124, 184, 244], "and once a minute at least");
+  upstreams.answered(first, 300_000, 10);
+  for (let n = 0; n < 3; n++) upstreams.missed(first, 300_000, "no answer");
+  assert.ok(upstreams.due(302_000).includes(first), "down anew, anew after 2 s");
+});
+
+test("however often one missed, some good answers make it the fast one that it is", () => {
+  const { upstreams, first, second } = two();
+  upstreams.answered(second, 0, 100);
+  for (let n = 0; n < 1_000; n++) upstreams.missed(first, 0, "no answer");
+  for (let n = 0; n < 20; n++) upstreams.answered(first, 0, 10);
+  assert.equal(upstreams.ranked()[0], first);
 });
 
 test("what is known of those that stay is kept; one named twice counts once", () => {
