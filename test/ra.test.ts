@@ -352,11 +352,13 @@ test("an interface that is taken away and comes back is advertised to again", as
   await until(machine, ["rdisc6", "-1", "-r", "2", "-w", "1000", "m0"], (said) => said.includes("2001:db8:0:9::/64"));
 });
 
-test("forwarding that is turned on is advertised at once; a router lifetime without it is warned of", async (t) => {
+test("who does not forward answers solicitations; forwarding that is turned on is advertised at once; a router lifetime without it is warned of", async (t) => {
   const vlan = makeVlan(t, { forwarding: false });
-  const appliance = await startAppliance(t, vlan, { configuration: network("interval: [5s, 60s]") });
+  const appliance = await startAppliance(t, vlan, { configuration: network("interval: [60s, 600s]") });
   const host = kernelHost(vlan);
   await sleep(4);
+  // The kernel of a host that does not forward does not listen for solicitations by itself.
+  assert.match((await host.namespace.exec(rdisc6)).stdout, /Router lifetime\s*:\s*0/);
   assert.doesNotMatch((await host.namespace.exec(ROUTES)).stdout, /default/);
   vlan.server.sysctl({ "ipv6/conf/all/forwarding": 1 });
   await until(host, ROUTES, (said) => said.includes("default"), 6);
