@@ -206,6 +206,18 @@ test("AAAA that come late are the answer where A leads to none, and no A is aske
   assert.equal(dead.pending, 0);
 });
 
+test("A is asked once, though the denial of AAAA comes late, while it is on its way", () => {
+  const late: Script = (asked, tell) => {
+    const answers = asked.packet.questions[0]?.type === "A" ? [a("8.8.8.8")] : [];
+    tell(answerTo(asked, { answers, authorities: answers.length > 0 ? [] : [soa(60)] }), answers.length > 0 ? 700 : 2_500);
+  };
+  const one = world(late);
+  const reply = one.ask(NAME);
+  one.pass(4_800);
+  assert.deepEqual([reply.text, reply.after], ["NOERROR 64:ff9b::808:808 (60)", 2_700]);
+  assert.equal(askedTypes(one).filter((type) => type === "A").length, 1);
+});
+
 test("PTR of an address in the prefix leads to the IPv4 address's own; private ones are not asked of the world", () => {
   const pointer: Record = { name: "8.8.8.8.in-addr.arpa", type: "PTR", ttl: 90, data: "dns.google" };
   const one = world(having({ PTR: [pointer] }));
