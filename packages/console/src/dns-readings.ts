@@ -64,6 +64,7 @@ export class DnsReadings {
         break;
       case "dns.upstream":
         this.#upstreams.set(event.upstream, { upstream: event.upstream, up: event.state === "up", why: event.why, at: event.at });
+        if (event.upstream === "none" && event.state === "up") this.#upstreams.delete("none"); // there are some: each is told by itself
         if (this.#upstreams.size > MAX_UPSTREAMS) this.#upstreams.delete(this.#upstreams.keys().next().value as string);
         break;
     }

@@ -404,4 +404,9 @@ test("the host's resolv.conf: what it names is asked; one that names nobody is t
   socket.send(query("b.example", "AAAA", { payload: 1232 }), port, "::1");
   const [refused] = await once(socket, "message");
   assert.match(refused.toString("latin1"), /connection refused/);
+  assert.deepEqual(
+    events.filter((event) => event.type === "dns.upstream" && event.upstream === "none").map((event) => "state" in event && event.state),
+    ["down", "up"],
+    "that there are some again is told as well",
+  );
 });

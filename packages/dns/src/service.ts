@@ -1,7 +1,7 @@
 /** The DNS forwarder: sockets, the host's resolv.conf and the clock around `DnsServer`. */
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { Address } from "@netboot6/codec";
-import { accessList, type DnsConfig, listenAddresses, type Network, type Upstream } from "@netboot6/config";
+import { accessList, type DnsConfig, listenAddresses, type Network, type Upstream, upstreamText } from "@netboot6/config";
 import type { Link, Running } from "@netboot6/events";
 import { Cache } from "./cache.ts";
 import { DatagramListener } from "./datagram-listener.ts";
@@ -29,6 +29,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
   let named = new Map<string, LocalName>();
   const around = realSurroundings();
   let current = settings;
+  let hadNone = false;
   const server = new DnsServer(policyOf(settings, null), around, link.emit);
 
   const listen = async (address: Address, port: number): Promise<{ close(): void }> => {
@@ -77,7 +78,11 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     policy.names.replace(Layer.machines, [...named.values()]);
     server.follow(policy);
     const { upstreams, without } = server.policy;
-    if (upstreams.length === 0) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
+    const none = upstreams.length === 0;
+    if (none) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
+    else if (hadNone)
+      link.emit({ type: "dns.upstream", upstream: "none", state: "up", why: `${upstreams.map(upstreamText).join(", ")} is asked` });
+    hadNone = none;
   };
   const resolvConf = (): string => current.resolvConf ?? RESOLV_CONF;
   const reread = (): void => {
