@@ -215,6 +215,14 @@ test("a kernel for each architecture is chosen by iPXE's own", () => {
   assert.match(script, /iseq \$\{buildarch\} arm64 && kernel \S+\/b\/linux /);
 });
 
+test("a kernel is told of the initrds that its architecture has, no others", () => {
+  const script = bootScript(state({ ...debian, kernel: { x64: "a/linux", arm64: "b/linux" }, initrd: [{ any: "i" }, { arm64: "j" }] }));
+  assert.match(script, /x86_64 && kernel \S+\/a\/linux initrd=initrd0 auto=true /);
+  assert.match(script, /arm64 && kernel \S+\/b\/linux initrd=initrd0 initrd=initrd1 auto=true /);
+  assert.match(script, /^iseq \$\{buildarch\} arm64 && initrd --name initrd1 \S+\/j /m);
+  assert.match(bootScript(state({ ...debian, initrd: [{ any: "i" }, { arm64: "j" }] })), /linux initrd=initrd0 initrd=initrd1 auto=true /);
+});
+
 test("disk, wait and installed machines", () => {
   for (const script of [bootScript(state({ kind: "disk", bootProgram: "ipxe" })), bootScript(state(debian, { installed: true }))]) {
     assert.match(script, /iseq \$\{platform\} efi && exit 1 \|\|\n/);

@@ -63,6 +63,14 @@ test("a kernel for each architecture is chosen by GRUB's own", () => {
   assert.match(text, /\[ "\$grub_cpu" = arm64 \]; then\n +if linux '\/b\/linux'.*\n +if initrd '\/i' '\/j'; then/);
 });
 
+test("an initrd of one architecture leaves the others their kernel", () => {
+  const text = grubConfig(state({ ...kernel, initrd: [{ any: "i" }, { arm64: "j" }] }));
+  assert.match(
+    text,
+    /\[ "\$grub_cpu" = arm64 \]; then\n +if linux .*\n +if initrd '\/i' '\/j'; then\n[\s\S]*\n +else\n +if linux .*\n +if initrd '\/i'; then\n/,
+  );
+});
+
 test("what GRUB cannot load or hold is an error, not half a configuration", () => {
   const of = (more: Partial<typeof kernel>) => () => grubConfig(state({ ...kernel, ...more } as Profile));
   assert.throws(of({ kernel: { any: "https://mirror/linux" } } as never), /GRUB does not load https/);
@@ -74,6 +82,8 @@ test("each is read by GRUB's own parser: kernel, disk, waiting, stopped, broken"
   const all = [
     grubConfig(state(kernel)),
     grubConfig(state({ ...kernel, kernel: { x64: "a", arm64: "b" }, initrd: [] } as Profile)),
+    grubConfig(state({ ...kernel, kernel: { x64: "a" }, initrd: [{ x64: "i", arm64: "j" }] } as Profile)),
+    grubConfig(state({ ...kernel, initrd: [{ any: "i" }, { arm64: "j" }] } as Profile)),
     grubConfig(state(disk)),
     grubConfig(state(kernel, { installed: true })),
     grubConfig(state({ kind: "wait", poll: 45, bootProgram: "grub" })),

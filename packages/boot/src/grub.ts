@@ -59,12 +59,19 @@ export function grubCommands(state: BootState): string[] {
     ];
   };
   const cpus = [...new Set([profile.kernel, ...profile.initrd].flatMap((paths) => Object.keys(paths)))].filter((cpu) => cpu !== "any");
-  const blocks = cpus.map((cpu) => [`if [ "$grub_cpu" = ${CPUS[cpu] ?? cpu} ]; then`, ...load(cpu).map((line) => `  ${line}`), "fi"]);
+  const indented = (commands: readonly string[]): string[] => commands.map((line) => `  ${line}`);
+  // GRUB takes no `then` or `else` without a command.
+  const own = cpus.map((cpu) => ({ cpu, commands: load(cpu) })).filter(({ commands }) => commands.length > 0);
+  const others = load("any");
+  const byCpu = own.flatMap(({ cpu, commands }, i) => [
+    `${i === 0 ? "if" : "elif"} [ "$grub_cpu" = ${CPUS[cpu] ?? cpu} ]; then`,
+    ...indented(commands),
+  ]);
   return [
     ...head,
     // A GRUB that came by TFTP and speaks HTTP loads twice as fast by it.
     `for root in ${values.http === `http://[${values.network.address}]` ? `http,${values.network.address} ` : ""}"$root"; do`,
-    ...(cpus.length === 0 ? load("any") : blocks.flat()).map((line) => `  ${line}`),
+    ...indented(own.length === 0 ? others : [...byCpu, ...(others.length > 0 ? ["else", ...indented(others)] : []), "fi"]),
     "done",
     say(`${name} could not load profile ${profileName}: trying again in ${RETRY_SECONDS} s`),
     `sleep ${RETRY_SECONDS}`,

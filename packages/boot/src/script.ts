@@ -60,19 +60,24 @@ export function profileCommands(state: BootState): string {
     compileTemplate(text, `profiles.${profileName}.${key}`, into)(values);
   const url = (path: string): string => (/^[a-z]+:\/\//.test(path) ? path : `${required(values.http)}/${path.replace(/^\/+/, "")}`);
   const cmdline = render(profile.cmdline, "cmdline", "kernel arguments");
-  const initrdArguments = profile.initrd.map((_, i) => `initrd=initrd${i}`);
-  const byArchitecture = (paths: Readonly<Record<string, string>>, key: string, command: (path: string) => string): string[] => {
+  /** A kernel under UEFI looks for each that is named, and may not start without it. */
+  const initrdArguments = (arch: string): string[] =>
+    profile.initrd.flatMap((paths, i) =>
+      arch === "any" || paths.any !== undefined || paths[arch] !== undefined ? `initrd=initrd${i}` : [],
+    );
+  type Command = (path: string, arch: string) => string;
+  const byArchitecture = (paths: Readonly<Record<string, string>>, key: string, command: Command): string[] => {
     const { any, ...others } = paths;
-    if (any !== undefined) return [`${command(url(render(any, key)))} || goto failed`];
+    if (any !== undefined) return [`${command(url(render(any, key)), "any")} || goto failed`];
     return Object.entries(others).map(
       ([arch, path]) =>
-        `iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && ${command(url(render(path, key)))} || iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && goto failed ||`,
+        `iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && ${command(url(render(path, key)), arch)} || iseq \${buildarch} ${BUILD_ARCHITECTURES[arch] ?? arch} && goto failed ||`,
     );
   };
   return lines([
     ...head,
-    ...byArchitecture(profile.kernel, "kernel", (path) =>
-      ["kernel", path, ...initrdArguments, cmdline].filter((word) => word !== "").join(" "),
+    ...byArchitecture(profile.kernel, "kernel", (path, arch) =>
+      ["kernel", path, ...initrdArguments(arch), cmdline].filter((word) => word !== "").join(" "),
     ),
     ...profile.initrd.flatMap((paths, i) => byArchitecture(paths, `initrd[${i}]`, (path) => `initrd --name initrd${i} ${path}`)),
     "boot || goto failed",
