@@ -103,6 +103,25 @@ test("a duplicate acknowledgement brings nothing out", () => {
   assert.deepEqual(transfer.receive(ack(7)), [], "nor one that is ahead of what was sent");
 });
 
+test("options are granted as far as they go; what is out of range, or no number, is as if it were not there", () => {
+  const of = (name: string, value: string) => {
+    const granted = negotiate(options({ [name]: value }), 997_000, 1448);
+    return granted.acknowledged.get(name) ?? granted;
+  };
+  const none = negotiate(options({}), 997_000, 1448);
+  assert.deepEqual([none.blockSize, none.windowSize, none.timeout, none.acknowledged.size], [512, 1, 1, 0]);
+  assert.deepEqual([of("blksize", "8"), of("blksize", "65464")], ["8", "1448"]);
+  assert.deepEqual([of("windowsize", "1"), of("windowsize", "65535")], ["1", "64"]);
+  assert.deepEqual([of("timeout", "1"), of("timeout", "255")], ["1", "255"]);
+  for (const [name, ...values] of [
+    ["blksize", "7", "0", "-8", "1e3", "0x200", "512 ", ""],
+    ["windowsize", "0", "-1", "many"],
+    ["timeout", "0", "256", "99999999999"],
+    ["multicast", ""],
+  ] as const)
+    for (const value of values) assert.deepEqual(of(name, value), none, `${name} ${value}`);
+});
+
 test("a client that says nothing is given up after six repetitions", () => {
   const transfer = new Transfer(source(new Uint8Array(10)), negotiate(options({}), 10, 1448));
   transfer.start();

@@ -26,6 +26,7 @@ const DEFAULT_BLOCK = 512;
 const MIN_BLOCK = 8;
 const MAX_WINDOW = 64;
 const DEFAULT_TIMEOUT = 1;
+const MAX_TIMEOUT = 255;
 const MAX_RETRIES = 6;
 
 /** What of the client's options is granted. `maxBlock`: what fits the link without fragments. */
@@ -43,8 +44,9 @@ export function negotiate(options: ReadonlyMap<string, string>, size: number, ma
   const blockSize = grant("blksize", number("blksize", MIN_BLOCK, maxBlock)) ?? DEFAULT_BLOCK;
   if (options.has("tsize")) acknowledged.set("tsize", String(size));
   const windowSize = grant("windowsize", number("windowsize", 1, MAX_WINDOW)) ?? 1;
-  const timeout = number("timeout", 1, 255);
-  if (timeout !== null && options.get("timeout") === String(timeout)) acknowledged.set("timeout", String(timeout));
+  // A server takes the timeout that is asked for, or none (RFC 2349).
+  const asked = number("timeout", 1, MAX_TIMEOUT + 1);
+  const timeout = grant("timeout", asked !== null && asked <= MAX_TIMEOUT ? asked : null);
   return { blockSize, windowSize, timeout: timeout ?? DEFAULT_TIMEOUT, acknowledged };
 }
 
