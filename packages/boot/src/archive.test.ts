@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -26,7 +26,9 @@ const server = createServer((request, response) => {
   const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
   if (request.url === "/led") return void response.writeHead(302, { location: "/file" }).end();
   if (request.url === "/circle") return void response.writeHead(302, { location: "/circle" }).end();
+  if (request.url === "/os.tar.gz") return void response.end(readFileSync(join(dir, "os.tar.gz")));
   if (request.url !== "/file") return void response.writeHead(404).end();
+  if (start >= content.length) return void response.writeHead(416).end();
   response.writeHead(start > 0 ? 206 : 200, { "content-length": content.length - start });
   if (cutAt > start) response.write(content.subarray(start, cutAt), () => setTimeout(() => response.destroy(), 200));
   else response.end(content.subarray(start));
@@ -61,6 +63,26 @@ test("a download that is broken off goes on where it stood, and is in place only
   assert.deepEqual(readdirSync(join(root, ".incoming")), []);
   assert.equal((await addFile(asset, root)).alreadyThere, true);
   assert.equal(asked.length, 1, "nobody was asked again");
+  const newer = randomBytes(1000);
+  writeFileSync(join(dir, "newer"), newer);
+  const other = { ...asset, from: join(dir, "newer"), sha256: createHash("sha256").update(newer).digest("hex") };
+  assert.equal((await addFile(other, root)).alreadyThere, false);
+  assert.ok(readFileSync(join(root, "os/image.iso")).equals(newer), "another takes its place");
+});
+
+test("a download goes on where it stood through a redirect, and where all of it was there before it was put in place", async () => {
+  const root = join(dir, "gone-on");
+  mkdirSync(join(root, ".incoming"), { recursive: true });
+  for (const [from, have, ranges] of [
+    [url.replace("file", "led"), 100_000, ["bytes=100000-", "bytes=100000-"]],
+    [url, content.length, ["bytes=300000-"]],
+  ] as const) {
+    writeFileSync(join(root, ".incoming", `${sum}.part`), content.subarray(0, have));
+    asked.length = 0;
+    await addFile({ from, sha256: sum, to: "os/image.iso", extract: null }, root);
+    assert.deepEqual(asked, ranges);
+    assert.ok(readFileSync(join(root, "os/image.iso")).equals(content));
+  }
 });
 
 test("another file than expected, one that is not there, a path that leaves the root: told, and what was there stays", async () => {
@@ -69,6 +91,8 @@ test("another file than expected, one that is not there, a path that leaves the 
   writeFileSync(join(root, "os/linux"), "old");
   const asset = { from: url, sha256: "0".repeat(64), to: "os/linux", extract: null };
   await assert.rejects(addFile(asset, root), refused(new RegExp(`its SHA-256 is ${sum}`)));
+  assert.deepEqual(readdirSync(join(root, ".incoming")), [], "it is not gone on with");
+  await assert.rejects(addFile({ ...asset, sha256: "abc" }, root), refused(/abc is no SHA-256 in hex/));
   await assert.rejects(addFile({ ...asset, from: `${url}-not` }, root), refused(/404 Not Found/));
   await assert.rejects(addFile({ ...asset, from: url.replace("file", "led") }, root), refused(/its SHA-256 is/), "followed to the file");
   await assert.rejects(addFile({ ...asset, from: url.replace("file", "circle") }, root), refused(/does not end/));
@@ -83,7 +107,7 @@ test("a tarball is unpacked, all of it or what is named, and takes the folder's 
   const tree = join(dir, "tree");
   mkdirSync(join(tree, "casper"), { recursive: true });
   writeFileSync(join(tree, "casper/vmlinuz"), "kernel");
-  writeFileSync(join(tree, "readme"), "words");
+  writeFileSync(join(tree, "readme"), "words", { mode: 0o400 });
   const tarball = join(dir, "os.tar.gz");
   execFileSync("tar", ["-C", tree, "-czf", tarball, "casper", "readme"]);
   const root = join(dir, "unpacked");
@@ -97,6 +121,12 @@ test("a tarball is unpacked, all of it or what is named, and takes the folder's 
   assert.deepEqual((await addFile({ ...asset, extract: [] }, root)).files.toSorted(), ["os/casper/vmlinuz", "os/readme"]);
   assert.deepEqual([[...steps.keys()], steps.get("checksum")], [["unpacking", "checksum"], 1]);
   assert.ok(existsSync(tarball), "a file of this host stays where it is");
+  assert.equal(statSync(join(root, "os/readme")).mode & 0o777, 0o644, "whoever serves it may read it");
+  await assert.rejects(addFile({ ...asset, sha256: "0".repeat(64) }, root), refused(/has another SHA-256/));
+  const sha256 = createHash("sha256").update(readFileSync(tarball)).digest("hex");
+  const net = await addFile({ from: url.replace("file", "os.tar.gz"), sha256, to: "net", extract: [] }, root);
+  assert.deepEqual(net.files.toSorted(), ["net/casper/vmlinuz", "net/readme"]);
+  assert.deepEqual(readdirSync(join(root, ".incoming")), []);
   writeFileSync(tarball, "no archive");
   await assert.rejects(addFile({ ...asset, extract: [] }, root), refused(/cannot be unpacked/));
   assert.ok(existsSync(join(root, "os/readme")), "what was there stays");

@@ -10,13 +10,24 @@ import { alteredFiles, listFiles } from "./asset-list.ts";
 const dir = mkdtempSync(join(tmpdir(), "netboot6-list-"));
 after(() => rmSync(dir, { recursive: true }));
 
+const CONFIGURATION = `
+networks: [{ interface: eth1 }]
+profiles:
+  os: { kernel: os/linux, initrd: [os/other], cmdline: "answers={{ http }}/os/other" }
+  own: { script: os/other }
+`;
+
 test("each file with where it came from and who uses it; what was brought and is altered or gone is found by its checksum", async () => {
   const root = join(dir, "boot-assets");
   mkdirSync(join(root, "ipxe/x86_64"), { recursive: true });
   writeFileSync(join(root, "ipxe/x86_64/ipxe.efi"), "MZ");
   symlinkSync("ipxe", join(root, "current"));
+  for (const half of [".incoming", ".incoming-1"]) {
+    mkdirSync(join(root, half));
+    writeFileSync(join(root, half, "half"), "");
+  }
   writeFileSync(join(dir, "linux"), "kernel");
-  writeFileSync(join(dir, "appliance.yaml"), "networks: [{ interface: eth1 }]\nprofiles: { os: { kernel: os/linux } }\n");
+  writeFileSync(join(dir, "appliance.yaml"), CONFIGURATION);
   const loaded = await loadAppliance(join(dir, "appliance.yaml"));
   assert.ok("appliance" in loaded);
   for (const to of ["os/linux", "os/other"]) await addFile({ from: join(dir, "linux"), sha256: null, to, extract: null }, root);
@@ -27,7 +38,7 @@ test("each file with where it came from and who uses it; what was brought and is
     [
       ["ipxe/x86_64/ipxe.efi", 2, null, "boot rule 2", "boot rule 3"],
       ["os/linux", 6, join(dir, "linux"), "profile os: kernel"],
-      ["os/other", 6, join(dir, "linux")],
+      ["os/other", 6, join(dir, "linux"), "profile os: initrd", "profile os: cmdline", "profile own: script"],
     ],
   );
   assert.deepEqual(await alteredFiles(root, await list()), []);

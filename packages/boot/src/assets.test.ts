@@ -112,6 +112,14 @@ test("files come out of the package once, and again where they were changed", de
   writeFileSync(file, "spoilt");
   assert.equal((await addAsset("ipxe", root, { renew: true })).alreadyThere, false);
   assert.equal(readFileSync(file, "utf8"), "content of usr/lib/ipxe/ipxe-arm64.efi");
+
+  const control = join(dir, "tree/DEBIAN/control");
+  writeFileSync(control, readFileSync(control, "utf8").replace("2-1", "2-2"));
+  execFileSync("dpkg-deb", ["--build", join(dir, "tree"), join(dir, "ipxe.deb")]);
+  sum = await sha256(join(dir, "ipxe.deb"));
+  aptGet({ archives: ARCHIVES, update: ":", sum });
+  const newer = await addAsset("ipxe", root, { renew: true });
+  assert.deepEqual([newer.source, newer.alreadyThere], ["ipxe 2-2", false]);
 });
 
 const nothingIsLeft = (root: string): void =>

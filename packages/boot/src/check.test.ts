@@ -14,7 +14,7 @@ const file = join(dir, "appliance.yaml");
 async function problems(configuration: string, now = Date.now()): Promise<string[]> {
   writeFileSync(file, `networks:\n  - interface: eth1\n${configuration}`);
   const loaded = await loadAppliance(file);
-  assert.ok("appliance" in loaded, JSON.stringify(loaded));
+  if (!("appliance" in loaded)) assert.fail(JSON.stringify(loaded));
   return checkBootFiles(loaded.appliance, now)
     .map(loaded.locate)
     .map(({ id, line, key, what, mend }) => `${line} ${key}: ${what}. ${mend} [${id}]`);
@@ -152,7 +152,7 @@ test("a certificate that is missing, of another key, for another name or running
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "MZ");
   const tls = (name: string): string => `http: { tls: { cert: cert.pem, key: key.pem, name: ${name} } }\n`;
   assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /^3 http\.tls: cannot read .*cert\.pem: ENOENT.* \[bad-certificate\]$/);
-  const subject = ["-subj", "/CN=boot", "-addext", "subjectAltName=DNS:boot.rack.example"];
+  const subject = ["-subj", "/CN=boot", "-addext", "subjectAltName=DNS:boot.rack.example,IP:2001:db8:0:1::1"];
   const make = (key: string, days: number): void =>
     void execFileSync(
       "openssl",
@@ -164,16 +164,20 @@ test("a certificate that is missing, of another key, for another name or running
       ]),
       { stdio: "ignore" },
     );
-  make("key.pem", 3);
+  make("key.pem", 13);
   assert.match(
     (await problems(tls("boot.rack.example"))).join(),
     /^3 http\.tls: .*cert\.pem is valid until \d{4}-\d\d-\d\d\. Renew it\. \[certificate-expires\]$/,
   );
-  const nextWeek = await problems(tls("boot.rack.example"), Date.now() + 7 * 86400_000);
-  assert.match(nextWeek.join(), /cert\.pem was valid until \d{4}-\d\d-\d\d\. Renew it: firmware refuses it\. \[certificate-expired\]$/);
+  const later = await problems(tls("boot.rack.example"), Date.now() + 14 * 86400_000);
+  assert.match(later.join(), /cert\.pem was valid until \d{4}-\d\d-\d\d\. Renew it: firmware refuses it\. \[certificate-expired\]$/);
   make("key.pem", 30);
   assert.deepEqual(await problems(tls("boot.rack.example")), []);
   assert.match((await problems(tls("other.example")))[0] ?? "", /cert\.pem is not for other\.example.* \[certificate-for-another\]$/);
+  const unnamed = (address: string): Promise<string[]> =>
+    problems(`    prefix: "2001:db8:0:1::/64"\n    address: "${address}"\nhttp: { tls: { cert: cert.pem, key: key.pem } }\n`);
+  assert.deepEqual(await unnamed("2001:db8:0:1::1"), [], "without a name it is to be for the address");
+  assert.match((await unnamed("2001:db8:0:1::2")).join(), /cert\.pem is not for 2001:db8:0:1::2.* \[certificate-for-another\]$/);
   make("other.pem", 30);
   assert.match((await problems(tls("boot.rack.example")))[0] ?? "", /key\.pem is not the key of .*cert\.pem/);
 });

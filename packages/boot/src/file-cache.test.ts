@@ -33,6 +33,9 @@ test("a file that was replaced is read again, also where size and time are the s
   assert.equal(second?.body.toString(), "second");
   assert.notEqual(second?.etag, first?.etag);
   assert.equal(first?.body.toString(), "first!", "a download under way has the old one");
+  writeFileSync(path("b"), "third!");
+  utimesSync(path("b"), time, time);
+  assert.equal((await cache.get(now("b")))?.body.toString(), "third!", "written over, too");
   writeFileSync(path("b"), "first!");
   assert.equal((await cache.get(now("b")))?.etag, first?.etag);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,13 @@ writeFileSync(join(root, "own.ipxe"), "#!ipxe\necho {{ machine.name }}\n");
 symlinkSync(join(dir, "secret"), join(root, "out"));
 symlinkSync(join(root, "ipxe", "ipxe.efi"), join(root, "in.efi"));
 symlinkSync("preseed", join(root, "answers"));
+writeFileSync(join(root, "plain"), "host {{ machine.name }}\n");
+symlinkSync("../plain", join(root, "preseed", "plain.cfg"));
+writeFileSync(join(root, "ipxe", ".treeinfo"), "[general]\n");
+mkdirSync(`${root}-old`);
+writeFileSync(join(`${root}-old`, "f"), "secret");
+symlinkSync(`${root}-old`, join(root, "old"));
+execFileSync("sh", ["-c", 'mkfifo "$0"', join(root, "pipe")]);
 
 const state: BootState = {
   values: {
@@ -58,9 +66,11 @@ test("files as they are, rendered files, and double slashes taken as one", async
   assert.equal((await find("/ipxe/ipxe.efi")).kind, "file");
   assert.equal((await find("ipxe//ipxe.efi")).kind, "file");
   assert.equal((await find("/in.efi")).kind, "file", "a symlink that stays inside");
-  assert.equal((await find("/ipxe")).kind, "directory");
+  assert.equal((await find("/ipxe/.treeinfo")).kind, "file", "what installers of the RHEL family look for");
+  for (const folder of ["/ipxe", "/"]) assert.equal((await find(folder)).kind, "directory", folder);
   assert.equal(await text("/preseed/a.cfg"), "host node-01\n");
   assert.equal(await text("/answers/a.cfg"), "host node-01\n", "by a symlink, too");
+  assert.equal(await text("/preseed/plain.cfg"), "host node-01\n", "and where the symlink alone is called so");
 });
 
 test("nothing outside of the root, no dot files, no NUL: missing", async () => {
@@ -75,6 +85,8 @@ test("nothing outside of the root, no dot files, no NUL: missing", async () => {
     "/nothing",
     "/..",
     "/ipxe/ipxe.efi/x",
+    "/old/f", // beside the root, by a name that begins like it
+    "/pipe",
   ])
     assert.equal((await find(path)).kind, "missing", path);
 });
@@ -103,6 +115,14 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
   answer = { ...state, profile: { kind: "script", script: "scripts/own.ipxe", once: true, bootProgram: "ipxe" } };
   const near = await find("/boot.ipxe");
   assert.equal(near.kind === "broken" && near.why, `${why.replace("Own", "own")}. Did you mean own.ipxe?`);
+  const own = { kind: "script", script: "own.ipxe", once: true, bootProgram: "ipxe" } as const;
+  answer = { ...state, profile: own, installed: true };
+  assert.match(await text("/boot.ipxe"), /^#!ipxe\necho mine\necho netboot6: .*, installed\n/);
+  answer = { ...state, profile: own, stopped: "it began 3 boots" };
+  assert.match(await text("/boot.ipxe"), /\necho netboot6: stopped: it began 3 boots\.\n/);
+  writeFileSync(join(root, "ipxe", "boot.ipxe"), "#!ipxe\necho another\n");
+  answer = { ...state, profile: own };
+  assert.equal(await text("/ipxe/boot.ipxe"), "#!ipxe\necho another\n", "of another folder, it is a file like others");
   writeFileSync(join(root, "unmarked"), "\n#!ipxe\necho {{ machine.name }}\n");
   answer = { ...state, profile: { kind: "script", script: "unmarked", once: true, bootProgram: "ipxe" } };
   const unmarked = await find("/boot.ipxe");
@@ -112,7 +132,8 @@ test("boot.ipxe is made where there is none, or rendered with {{ script }}; a pr
 });
 
 test("autoexec.ipxe is made in every folder that is there, and nowhere else; one's own takes its place, rendered", async () => {
-  assert.match(await text("/ipxe/autoexec.ipxe"), /^#!ipxe\nifconf/);
+  for (const path of ["/ipxe/autoexec.ipxe", "/autoexec.ipxe", "/preseed/autoexec.ipxe"])
+    assert.match(await text(path), /^#!ipxe\nifconf/, path);
   assert.equal((await find("/nowhere/autoexec.ipxe")).kind, "missing");
   writeFileSync(join(root, "ipxe", "autoexec.ipxe"), "#!ipxe\nchain {{ http }}/mine.ipxe\n");
   await looksAgain();
@@ -130,6 +151,9 @@ test("grub.cfg is made where signed GRUBs look, and beside a GRUB; a profile's o
   writeFileSync(join(root, "own.cfg"), "echo {{ machine.name }}\n");
   answer = { ...state, profile: { kind: "script", script: "own.cfg", once: true, bootProgram: "grub" } };
   assert.equal(await text("/grub/grub.cfg"), "echo node-01\n");
+  answer = { ...answer, values: { ...state.values, machine: { ...state.values.machine, name: "x;reboot" } } };
+  for (const path of ["/grub/grub.cfg", "/ipxe/grub.cfg"]) assert.match(JSON.stringify(await find(path)), /GRUB takes for its own/, path);
+  answer = { ...answer, values: state.values };
   const broken = await find("/boot.ipxe");
   assert.ok(broken.kind === "broken" && /a script for grub/.test(broken.why));
   writeFileSync(join(root, "own.cfg"), "echo\n echo {{ machine.nmae }}\n");

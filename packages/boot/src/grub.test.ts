@@ -61,6 +61,7 @@ test("a kernel for each architecture is chosen by GRUB's own", () => {
   const text = grubConfig(state({ ...kernel, kernel: { x64: "a/linux", arm64: "b/linux" }, initrd: [{ any: "i" }, { arm64: "j" }] }));
   assert.match(text, /\[ "\$grub_cpu" = x86_64 \]; then\n +if linux '\/a\/linux'.*\n +if initrd '\/i'; then/);
   assert.match(text, /\[ "\$grub_cpu" = arm64 \]; then\n +if linux '\/b\/linux'.*\n +if initrd '\/i' '\/j'; then/);
+  assert.match(grubConfig(state({ ...kernel, kernel: { ia32: "c" } } as Profile)), /\[ "\$grub_cpu" = i386 \]; then\n +if linux '\/c'/);
 });
 
 test("an initrd of one architecture leaves the others their kernel", () => {
@@ -76,6 +77,16 @@ test("what GRUB cannot load or hold is an error, not half a configuration", () =
   assert.throws(of({ kernel: { any: "https://mirror/linux" } } as never), /GRUB does not load https/);
   assert.throws(of({ kernel: { any: "http://mirror:8080/linux" } } as never), /GRUB asks no other port/);
   assert.throws(of({ cmdline: "a='b'" } as never), TemplateError);
+  assert.match(of({ kernel: { any: "tftp://[2001:db8::9]:69/linux" } } as never)(), /if linux '\(tftp,2001:db8::9\)\/linux'/);
+  assert.throws(of({ kernel: { any: "tftp://mirror:80/linux" } } as never), /GRUB asks no other port/);
+  assert.throws(() => grubConfig(state({ kind: "script", script: "own.cfg", once: true, bootProgram: "grub" })), TemplateError);
+});
+
+test("what stops a machine, and what is wrong, is said in one line of its own", () => {
+  const stopped = grubConfig(state(kernel, { stopped: "it's booting again & again" }));
+  assert.match(stopped, /\necho 'netboot6: stopped: it`s booting again & again\.'\n[\s\S]*\nsleep 60\n/);
+  assert.doesNotMatch(stopped, /linux/);
+  assert.match(grubError("bad\nline"), /^echo 'netboot6: bad line'\n/);
 });
 
 test("each is read by GRUB's own parser: kernel, disk, waiting, stopped, broken", parser, () => {
@@ -98,6 +109,7 @@ test("the disk: its loader is looked for; a machine that waits asks again, one l
     grubConfig(state(disk)),
     /for loader in \$disk\/EFI\/\*\/shimx64\.efi \$disk\/EFI\/BOOT\/BOOTX64\.EFI \$disk\/EFI\/\*\/grubx64\.efi; do/,
   );
+  assert.match(grubConfig(state(disk)), /= arm64 \]; then\n +for loader in \$disk\/EFI\/\*\/shimaa64\.efi .*\n.*\n +root=\$disk\n/);
   assert.match(grubConfig(state({ kind: "wait", poll: 45, bootProgram: "grub" })), /sleep 45\nif \[ "\$netboot6" != again \]; then/);
   assert.doesNotMatch(grubConfig(state(kernel, { installed: true })), /linux/);
 });

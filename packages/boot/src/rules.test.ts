@@ -1,7 +1,8 @@
 /** What a rule matches on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BootAsker, chooseRule, explainRules, type Rule } from "./rules.ts";
+import type { Appliance } from "@netboot6/config";
+import { type BootAsker, chooseRule, explainRules, type Rule, rulesInForce } from "./rules.ts";
 
 const UUID = "11223344-5566-7788-99aa-bbccddeeff00";
 const SWAPPED = "44332211-6655-8877-99aa-bbccddeeff00";
@@ -68,10 +69,27 @@ test("a rule's mac and network are those of the interface that asks", () => {
   assert.equal(matches({ network: "elsewhere" }, {}), false);
 });
 
+test("a rule's architectures are of the client's, and a client without any meets none", () => {
+  assert.equal(matches({ arch: [7, 9] }, { facts: { architectures: [9] } }), true);
+  assert.equal(matches({ arch: [7, 9] }, { facts: { architectures: [11] } }), false);
+  assert.equal(matches({ arch: [7, 9] }, {}), false);
+  assert.equal(matches({}, {}), true);
+});
+
 test("a rule matches where every criterion of it does", () => {
   const both = { vendorClass: "PXEClient", uuid: UUID };
   const facts = { vendorClass: { classes: ["PXEClient:Arch:00007"] } };
   assert.equal(matches(both, { facts, uuid: UUID }), true);
   assert.equal(matches(both, { facts }), false);
   assert.equal(matches(both, { uuid: UUID }), false);
+});
+
+test("configured rules take the place of the built-in ones; of each it is said why another was chosen", () => {
+  const rules = [rule({ arch: [11] }), rule({ arch: [7] }), rule({ network: "elsewhere" }), rule({})];
+  assert.equal(rulesInForce({ boot: { rules }, http: null, tftp: null } as unknown as Appliance), rules);
+  const verdicts = explainRules(rules, asker({ facts: { architectures: [7] } }));
+  assert.deepEqual(
+    verdicts.map(({ whyNot }) => whyNot),
+    ["its arch is 7", null, "its network is provisioning", "a rule before it matches"],
+  );
 });
