@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { decodeTftp, encodeTftp, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
-import type { EventBody, Running } from "@netboot6/events";
+import type { BootState } from "@netboot6/boot";
+import { decodeTftp, encodeTftp, prefixOf, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
+import type { Network } from "@netboot6/config";
+import type { EventBody, Link, Running } from "@netboot6/events";
 import { startTftp, type TftpSettings } from "./service.ts";
 
 const PORT = 16_969;
@@ -45,6 +48,21 @@ function client(take: (packet: TftpPacket, from: RemoteInfo, reply: (packet: Tft
     take(packet.value, from, (answer) => socket.send(encodeTftp(answer), from.port, from.address));
   });
   return socket;
+}
+
+const ack = (block: number): TftpPacket => ({ op: "ack", block });
+
+/** Breaks the transfer off; a socket that is closed at once sends nothing more. */
+const leave = (socket: Socket, { port, address }: RemoteInfo): void =>
+  socket.send(encodeTftp({ op: "error", code: 0, text: "enough" }), port, address, () => socket.close());
+
+/** "" where it is closed by now. */
+function readlink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 const ask = (socket: Socket, packet: TftpPacket): void => socket.send(encodeTftp(packet), PORT, "::1");
@@ -115,6 +133,169 @@ test("a missing file is answered not sooner than a millisecond, which shim would
   for (const path of ["../../etc/passwd", "/../etc/passwd", "..\\secret", ".env"]) await assert.rejects(load(path), /not a path/, path);
 });
 
+test("a request that comes again before its answer is acknowledged starts no second transfer; one that comes after the end does", async () => {
+  const ports = [new Set<number>(), new Set<number>()];
+  await new Promise<void>((resolve) => {
+    let [loads, last] = [0, 0];
+    const socket = client((packet, from, reply) => {
+      if (packet.op !== "data") return;
+      ports[loads]?.add(from.port);
+      reply({ op: "ack", block: packet.block });
+      if (packet.block !== last + 1) return;
+      last = packet.block;
+      if (packet.data.length === 512) return;
+      last = 0;
+      if (++loads === 1) return void again(socket);
+      socket.close();
+      resolve();
+    });
+    for (let i = 0; i < 3; i++) ask(socket, read("ipxe.efi"));
+  });
+  assert.deepEqual(
+    ports.map(({ size }) => size),
+    [1, 1],
+  );
+});
+
+/** Asks once what went before is told of. */
+async function again(socket: Socket): Promise<void> {
+  const ends = (): number => events.filter((event) => event.type === "tftp.finished" && event.status === "sent").length;
+  for (const before = ends(); ends() === before; ) await new Promise((resolve) => setTimeout(resolve, 10));
+  ask(socket, read("ipxe.efi"));
+}
+
+test("packets of another port are not of a transfer: they are refused, errors are not, and it goes on", async () => {
+  const refused: TftpPacket[] = [];
+  await new Promise<void>((resolve) => {
+    const stranger = client((packet) => {
+      refused.push(packet);
+      socket.send(encodeTftp({ op: "ack", block: 1 }), server.port, server.address);
+    });
+    let server: RemoteInfo;
+    const socket = client((packet, from) => {
+      if (packet.op !== "data") return;
+      server = from;
+      if (packet.block === 1)
+        for (const strange of [{ op: "error", code: 0, text: "" }, ack(1)] as const)
+          stranger.send(encodeTftp(strange), from.port, from.address);
+      else {
+        leave(socket, from);
+        stranger.close();
+        resolve();
+      }
+    });
+    ask(socket, read("ipxe.efi"));
+  });
+  assert.deepEqual(refused, [{ op: "error", code: TftpErrorCode.unknownTransfer, text: "not your transfer" }]);
+});
+
+/** What is answered first to a request of this server. */
+function answer(packet: TftpPacket, port = PORT): Promise<TftpPacket> {
+  return new Promise((resolve) => {
+    const socket = client((first, from) => {
+      if (first.op === "error") socket.close();
+      else leave(socket, from);
+      resolve(first);
+    });
+    socket.send(encodeTftp(packet), port, "::1");
+  });
+}
+
+test("only whole bytes are sent, of files, to those who may ask; what is not, is said", async () => {
+  const request = read("ipxe.efi");
+  assert.ok(request.op === "read");
+  const refused = async (packet: TftpPacket): Promise<unknown> => {
+    const error = await answer(packet, PORT + 1);
+    return error.op === "error" && [error.code, error.text];
+  };
+  const tftp = { port: PORT + 1, listen: ["::1"], allow: "networks" as const, root: dir, templates: [] };
+  const told: EventBody[] = [];
+  const other = await startTftp({ tftp, networks: [] }, { emit: (event) => told.push(event), ask: async () => null });
+  try {
+    assert.deepEqual(await refused({ ...request, mode: "netascii" }), [TftpErrorCode.illegalOperation, "mode netascii: only octet"]);
+    assert.deepEqual(await refused({ ...request, file: "/" }), [TftpErrorCode.notFound, "a directory"]);
+    await other.reload({ tftp: { ...tftp, allow: [] }, networks: [] });
+    assert.deepEqual(await refused(request), [TftpErrorCode.accessViolation, "http.allow does not name this address"]);
+    await assert.rejects(other.reload({ tftp: { ...tftp, port: PORT }, networks: [] }), /cannot listen on \[::1\]:16969/);
+    assert.equal((await answer(request, PORT + 1)).op, "error", "what it was told before holds");
+    const elsewhere = { ...tftp, port: PORT + 2 };
+    const notOurs = { ...elsewhere, listen: ["::1", "2001:db8::1"] };
+    await assert.rejects(other.reload({ tftp: notOurs, networks: [] }), /cannot listen on \[2001:db8::1\]:16971/);
+    await other.reload({ tftp: elsewhere, networks: [] });
+    assert.deepEqual(other.listens, ["[::1]:16971"]);
+    const free = createSocket("udp6").bind({ port: PORT + 1, address: "::1", exclusive: true });
+    await once(free, "listening");
+    free.close();
+    await other.reload({ tftp, networks: [] });
+    assert.equal((await answer(request, PORT + 1)).op, "data");
+  } finally {
+    await other.stop();
+  }
+  const ends = told.flatMap((event) => (event.type === "tftp.finished" ? [[event.path, event.status, event.why]] : []));
+  assert.deepEqual(ends[0], ["/ipxe.efi", "refused", "mode netascii: only octet"]);
+});
+
+test("what is rendered, and what is wrong with it, comes as over HTTP; blocks fit the narrowest link", async () => {
+  writeFileSync(join(dir, "answers.cfg"), "host {{ machine.name }}\n");
+  for (const wrong of ["wrong.cfg", "wrong.ipxe"]) writeFileSync(join(dir, wrong), "{{ nothing }}\n");
+  const tftp = { port: PORT + 1, listen: ["::1"], allow: "networks" as const, root: dir, templates: ["*.cfg", "*.ipxe"] };
+  const prefix = prefixOf("2001:db8::", 64);
+  const networks = [1500, 1400].map((mtu) => ({ name: "n", prefix, link: { name: "eth1", mtu } })) as unknown as Network[];
+  const told: EventBody[] = [];
+  const asked: unknown[] = [];
+  const link: Link = {
+    emit: (event) => told.push(event),
+    ask: async (question) => {
+      asked.push(question);
+      return STATE;
+    },
+  };
+  const other = await startTftp({ tftp, networks }, link);
+  const text = async (file: string): Promise<string> => {
+    const packet = await answer(read(file), PORT + 1);
+    return packet.op === "data" ? Buffer.from(packet.data).toString() : packet.op === "error" ? `error: ${packet.text}` : packet.op;
+  };
+  try {
+    assert.equal(await text("answers.cfg"), "host node-01\n");
+    assert.deepEqual(asked, [{ ask: "machine", path: "/answers.cfg", client: "::1", claims: {} }]);
+    assert.deepEqual(
+      told.flatMap((event) => (event.type === "machine.rendered" ? [event.machine, event.path] : [])),
+      ["node-01", "/answers.cfg"],
+    );
+    assert.match(await text("wrong.cfg"), /^error: wrong\.cfg:1:4: undefined variable: nothing$/);
+    assert.match(await text("wrong.ipxe"), /^#!ipxe\necho netboot6: wrong\.ipxe:1:4: undefined variable: nothing\n/);
+    const end = () => told.find((event) => event.type === "tftp.finished" && event.path === "/wrong.ipxe");
+    for (let waited = 0; !end() && waited < 500; waited++) await new Promise((resolve) => setTimeout(resolve, 10));
+    const wrong = end();
+    assert.match(wrong?.type === "tftp.finished" ? (wrong.why ?? "") : "", /undefined variable: nothing/);
+    const granted = await answer(read("ipxe.efi", { blksize: "65464" }), PORT + 1);
+    assert.equal(granted.op === "oack" && granted.options.get("blksize"), String(1400 - 52));
+  } finally {
+    await other.stop();
+  }
+});
+
+const STATE: BootState = {
+  values: {
+    http: "http://[::1]",
+    https: null,
+    tftp: null,
+    site: "s",
+    domain: "",
+    machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
+    network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
+    done: null,
+    withheld: null,
+  },
+  machine: "node-01",
+  network: "n",
+  profileName: "debian",
+  profile: { kind: "wait", poll: 30, bootProgram: "ipxe" },
+  installed: false,
+  stopped: null,
+  why: "its address is leased to it",
+};
+
 test("a client that asks anew from its port, as after a reset, is answered from the first block", async () => {
   const blocks: number[] = [];
   await new Promise<void>((resolve) => {
@@ -131,6 +312,7 @@ test("a client that asks anew from its port, as after a reset, is answered from 
     ask(socket, read("ipxe.efi"));
   });
   assert.deepEqual(blocks, [1, 2, 1], "not the second again");
+  assert.ok(events.some((event) => event.type === "tftp.finished" && event.why === "its client asked anew"));
 });
 
 test("a flood of what is no request is one event a second, with its count", async () => {
@@ -145,6 +327,25 @@ test("a flood of what is no request is one event a second, with its count", asyn
   assert.ok(told.length <= 4, `${told.length} events`);
   assert.deepEqual([...counts.values()], [50, 50]);
   assert.ok(counts.has("ack outside of a transfer"));
+});
+
+test("how far a transfer is is told, as long as it goes on", { timeout: 60_000 }, async () => {
+  const before = events.length;
+  const progress = () => events.slice(before).find((event) => event.type === "tftp.progress" && event.sent === 1024);
+  await new Promise<void>((resolve) => {
+    let waits = false;
+    const socket = client(async (packet, from, reply) => {
+      if (packet.op !== "data" || waits) return;
+      if (packet.block < 3) return reply({ op: "ack", block: packet.block });
+      waits = true;
+      while (!progress()) await new Promise((next) => setTimeout(next, 20));
+      leave(socket, from);
+      resolve();
+    });
+    ask(socket, read("ipxe.efi"));
+  });
+  const told = progress();
+  assert.ok(told?.type === "tftp.progress" && told.path === "/ipxe.efi" && told.size === program.length);
 });
 
 test("acknowledgements that come twice bring each block once", async () => {
@@ -213,6 +414,9 @@ test("a file too large for memory that is written to on its way is broken off: n
   const end = events.findLast((event) => event.type === "tftp.finished");
   assert.ok(end?.type === "tftp.finished");
   assert.deepEqual([end.status, end.why, end.sent], ["aborted", said, 512]);
+  const open = (): string[] => readdirSync("/proc/self/fd").filter((fd) => readlink(`/proc/self/fd/${fd}`) === path);
+  for (let waited = 0; open().length > 0 && waited < 500; waited++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(open(), [], "it is closed");
 });
 
 test("a transfer that a stop breaks off is told so, by then", async () => {

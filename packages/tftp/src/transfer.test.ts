@@ -101,6 +101,8 @@ test("a duplicate acknowledgement brings nothing out", () => {
   assert.equal(transfer.receive(ack(1)).length, 1);
   assert.deepEqual(transfer.receive(ack(1)), []);
   assert.deepEqual(transfer.receive(ack(7)), [], "nor one that is ahead of what was sent");
+  assert.deepEqual(transfer.receive({ op: "data", block: 2, data: Uint8Array.of() }), [], "nor what acknowledges nothing");
+  assert.equal(transfer.receive(ack(2)).length, 1, "it goes on");
 });
 
 test("options are granted as far as they go; what is out of range, or no number, is as if it were not there", () => {
@@ -120,6 +122,34 @@ test("options are granted as far as they go; what is out of range, or no number,
     ["multicast", ""],
   ] as const)
     for (const value of values) assert.deepEqual(of(name, value), none, `${name} ${value}`);
+});
+
+test("the wait for an answer doubles, up to eight times, and is as before once one comes", () => {
+  const content = new Uint8Array(5000);
+  const transfer = new Transfer(source(content), negotiate(options({ timeout: "2", blksize: "1000" }), content.length, 1448));
+  transfer.start();
+  const waits = (): number[] =>
+    Array.from({ length: 5 }, () => {
+      const { wait } = transfer;
+      transfer.timeout();
+      return wait;
+    });
+  assert.deepEqual(waits(), [2_000, 4_000, 8_000, 16_000, 16_000]);
+  assert.deepEqual(transfer.receive(ack(1)), [], "no block went out yet");
+  assert.deepEqual(transfer.receive({ op: "oack", options: options({}) }), []);
+  assert.equal(transfer.receive(ack(0)).length, 1);
+  assert.deepEqual(waits(), [2_000, 4_000, 8_000, 16_000, 16_000]);
+  transfer.receive(ack(1));
+  assert.deepEqual([transfer.wait, transfer.sent], [2_000, 1000]);
+  for (const block of [2, 3, 4, 5, 6]) transfer.receive(ack(block));
+  assert.deepEqual([transfer.end, transfer.sent], [{ how: "sent" }, 5000]);
+});
+
+test("a client that breaks off without a word is told by its code", () => {
+  const transfer = new Transfer(source(new Uint8Array(10)), negotiate(options({}), 10, 1448));
+  transfer.start();
+  transfer.receive({ op: "error", code: 3, text: "" });
+  assert.deepEqual(transfer.end, { how: "aborted", why: "error 3" });
 });
 
 test("a client that says nothing is given up after six repetitions", () => {
