@@ -384,6 +384,21 @@ test("a lease that could not be stored is none any more", async (t) => {
   assert.equal(registry.leases.byAddress(lease.address), lease);
 });
 
+test("an installation that could not be stored as it began is stored with what comes next: its URL holds over a restart", async (t) => {
+  const { registry, ask, meet, settings } = await onLink(t);
+  meet(MAC_1, UUID_1);
+  const other = new DatabaseSync(join(settings.state.dir, "netboot6.db"));
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(ask("/boot.ipxe", ITSELF), /locked/);
+  other.close();
+  const { done } = (await ask("/boot.ipxe", ITSELF)).values;
+  assert.match(done ?? "", /\/done\/[0-9a-f]{32}$/);
+  await registry.close();
+  const again = await onLink(t, {}, settings);
+  assert.equal((await again.ask("/preseed/a.cfg", ITSELF)).values.done, done);
+  await again.registry.close();
+});
+
 const LEASE = { network: "prov", machine: "node-01", duid: "00", iaid: 1, state: "bound", validUntil: 4e9, since: 1 } as const;
 
 function damage({ state }: Appliance, key: string, value: string): void {

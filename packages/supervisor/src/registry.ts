@@ -175,8 +175,15 @@ export class Registry {
     );
   }
 
-  storeMachine(machine: Machine): Promise<void> {
-    return this.#store.commit([machineChange(machine)]);
+  /** Rejects where it cannot be stored; what holds by then is stored as soon as it can be: it has begun, or was chosen. */
+  async storeMachine(machine: Machine): Promise<void> {
+    try {
+      await this.#store.commit([machineChange(machine)]);
+    } catch (error) {
+      const now = this.machines.byId(machine.id);
+      if (now) this.#store.later([machineChange(now)]);
+      throw error;
+    }
   }
 
   /** The profile that the machine boots from now on, whatever the configuration says; null: as that says. Rejects where it cannot be stored. */
