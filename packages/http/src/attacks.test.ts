@@ -152,6 +152,7 @@ test("one request is never taken for two, nor two for one", async () => {
     const text = await answer(`GET /nothing HTTP/1.1\r\nHost: [::1]\r\n${rest}${smuggled}`);
     assert.ok(!statuses(text).includes(200), `${shape}: ${text}`);
     assert.ok(statuses(text).at(-1) === 400, `${shape}: ${text}`);
+    assert.match(text, /Connection: close\r\n\r\n$/, "what comes after it is not looked at");
   }
   assert.deepEqual(statuses(await answer(`${smuggled}${smuggled}`)), [200, 200], "two that are two");
   await servesOthers();
@@ -204,6 +205,10 @@ test("500 clients that never end their request, and 100 that never read their an
   t.after(() => {
     for (const socket of [...slow, ...deaf]) socket.destroy();
   });
+  let said = "";
+  slow[0]?.on("data", (data) => {
+    said += data;
+  });
   for (const socket of slow) {
     socket.on("error", () => {});
     socket.resume();
@@ -220,5 +225,6 @@ test("500 clients that never end their request, and 100 that never read their an
   await servesOthers();
   assert.match(await get("/large"), /^HTTP\/1\.1 200/, "a large one too");
   await closed(deaf.length, 80);
+  assert.match(said, /^HTTP\/1\.1 408 /);
   await servesOthers();
 });

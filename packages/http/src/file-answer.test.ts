@@ -20,11 +20,15 @@ test("the whole file, with what a client needs to ask for it again", () => {
   });
   assert.deepEqual([parts, length], [[{ start: 0, end: 99 }], 100]);
   assert.deepEqual(answerFile({ ...file, size: 0 }, "GET", {}, NOW).parts, []);
+  const older = answerFile({ ...file, modified: MODIFIED - 5_000 }, "GET", {}, NOW);
+  assert.equal(older.headers["Last-Modified"], new Date(MODIFIED - 5_000).toUTCString());
 });
 
 test("one range is told by its header, several come as parts whose length is told before", () => {
   const one = answer({ range: "bytes=10-19,200-300" });
   assert.deepEqual([one.status, one.headers["Content-Range"], one.headers["Content-Length"]], [206, "bytes 10-19/100", 10]);
+  for (const { headers } of [one, answer({ range: "bytes=0-1,-2" })])
+    assert.deepEqual([headers.ETag, headers["Last-Modified"]], ['"e"', DATE], "of which version it is a part");
   const several = answer({ range: "bytes=0-1,-2" });
   assert.equal(several.status, 206);
   assert.match(String(several.headers["Content-Type"]), /^multipart\/byteranges; boundary=\S+$/);

@@ -25,4 +25,7 @@ test("a folder is shown with folders first, names as they count, sizes and times
   ]);
   assert.match(page, /\d{4}-\d\d-\d\d \d\d:\d\d/);
   assert.doesNotMatch(await directoryPage("/", dir, dir), /\.\.\//);
+  const empty = await directoryPage("/<b>/zz", join(dir, "zz"), dir);
+  assert.match(empty, /<title>Boot files: \/&#60;b&#62;\/zz\/<\/title>.*<p>It is empty\.<\/p>/s);
+  assert.doesNotMatch(page, /It is empty/);
 });

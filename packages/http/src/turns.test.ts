@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { Writable } from "node:stream";
 import { test } from "node:test";
+import { inMemory, sendBody } from "./body.ts";
 import { type Turn, Turns } from "./turns.ts";
 
 const SLOTS = 2;
@@ -58,6 +62,33 @@ test("nobody waits long for machines that take nothing; one that goes on has its
   assert.deepEqual(active(all), [0, 1]);
 });
 
+test("of machines that come at the same moment the first to come goes first", () => {
+  const turns = new Turns();
+  const all = first(6).map((n) => turns.enter("rack", `rack ${address(n)}`, 0));
+  assert.deepEqual(active(all), first(SLOTS));
+});
+
+test("a download that waits goes on as soon as it is its turn", { timeout: 20_000 }, async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] }); // what it gets now and then never comes
+  const turn = { active: false, wake: () => {}, count: () => {}, end: () => {} };
+  const body = Buffer.alloc(100_000);
+  let got = 0;
+  const response = new Writable({
+    write(piece, _, done) {
+      got += piece.length;
+      done();
+      setImmediate(() => {
+        turn.active = true;
+        turn.wake();
+      });
+    },
+  });
+  const progress = { sent: 0, reading: false, notReady: assert.ifError };
+  sendBody(response as unknown as ServerResponse, inMemory(body), [{ start: 0, end: body.length - 1 }], turn, progress);
+  await once(response, "finish");
+  assert.equal(got, body.length);
+});
+
 test("networks do not wait for each other", () => {
   const turns = new Turns();
   storm(turns, 20);
@@ -78,6 +109,15 @@ test("where the machines are slow and not the link, more of them go at once, unt
   const all = storm(turns, 200);
   run(turns, all, 20_000, (running) => Math.min(running, 60) * 10);
   assert.equal(active(all).length, 64);
+});
+
+test("not all of a thousand slow machines go at once, and when all have ended few go again", () => {
+  const turns = new Turns();
+  const all = storm(turns, 3_000);
+  run(turns, all, 40_000, (running) => running * 10);
+  assert.equal(active(all).length, 1024);
+  for (const turn of all) turn.end();
+  assert.deepEqual(active(storm(turns, 20, "rack", 40_000)), first(SLOTS));
 });
 
 test("where the link is full, as many go as at first but for a look now and then", () => {

@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -21,7 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import type { Running } from "@netboot6/events";
+import type { EventBody, Running } from "@netboot6/events";
 import { type HttpSettings, startHttp } from "./service.ts";
 
 const run = promisify(execFile);
@@ -32,20 +33,23 @@ const heads = join(dir, ".heads");
 const initrd = randomBytes(9_000_000);
 /** Larger than any cache holds. */
 const ISO_BYTES = 2 ** 31 + 5_000;
+const bytes = Buffer.from([...Array(256).keys()]);
 const isoEnd = randomBytes(5_000);
 const http = { port: PORT, listen: ["::1"], allow: "networks" as const, root: dir, listing: true, templates: [], cache: null, tls: null };
 const settings: HttpSettings = { http, networks: [] };
+const events: EventBody[] = [];
 let running: Running<HttpSettings>;
 
 before(async () => {
   writeFileSync(join(dir, "initrd.gz"), initrd);
   writeFileSync(join(dir, "ipxe.efi"), "MZ");
+  writeFileSync(join(dir, "bytes"), bytes);
   mkdirSync(join(dir, "äöü 100%"));
   writeFileSync(join(dir, "äöü 100%", "a+b&c;d?e#f.cfg"), "answers");
   writeFileSync(join(dir, "image.iso"), "");
   truncateSync(join(dir, "image.iso"), ISO_BYTES);
   writeSync(openSync(join(dir, "image.iso"), "r+"), isoEnd, 0, isoEnd.length, 2 ** 31);
-  running = await startHttp(settings, { emit: () => {}, ask: async () => null });
+  running = await startHttp(settings, { emit: (event) => events.push(event), ask: async () => null });
 });
 after(async () => {
   await running.stop();
@@ -74,6 +78,7 @@ test("a file comes whole, with its type, its length and a strong tag; HEAD says 
   const { date: __, ...of } = head.headers;
   assert.deepEqual([head.status, of], [200, same]);
   assert.equal((await curl("/ipxe.efi")).headers["content-type"], "application/efi");
+  assert.ok((await curl("/bytes")).body.equals(bytes), "a small one, too");
 });
 
 test("ranges over the wire: one, from the end, several, none that is there; a resumed download is the file", async () => {
@@ -81,6 +86,7 @@ test("ranges over the wire: one, from the end, several, none that is there; a re
   assert.deepEqual([one.status, one.headers["content-range"]], [206, `bytes 100-199/${initrd.length}`]);
   assert.ok(one.body.equals(initrd.subarray(100, 200)));
   assert.ok((await curl("-r", "-10", "/initrd.gz")).body.equals(initrd.subarray(-10)));
+  assert.ok((await curl("-r", "250-", "/bytes")).body.equals(bytes.subarray(250)), "of a small file");
   const beyond = await curl("-r", "9000000-", "/initrd.gz");
   assert.deepEqual([beyond.status, beyond.headers["content-range"]], [416, `bytes */${initrd.length}`]);
 
@@ -129,8 +135,11 @@ test("names are percent-encoded UTF-8; the host may be of any form; HTTP/1.0 and
     assert.equal((await curl("-H", `Host: ${host}`, "/ipxe.efi")).status, 200, host);
   const old = await curl("-0", "/ipxe.efi");
   assert.deepEqual([old.status, old.headers["content-length"], old.body.toString()], [200, "2", "MZ"]);
-  const put = await curl("-X", "PUT", "/ipxe.efi");
-  assert.deepEqual([put.status, put.headers.allow], [405, "GET, HEAD"]);
+  assert.equal((await curl("--request-target", "http://[2001:db8::1]/ipxe.efi", "/nothing")).body.toString(), "MZ", "asked as of a proxy");
+  for (const method of ["PUT", "POST", "DELETE"]) {
+    const other = await curl("-X", method, "/ipxe.efi");
+    assert.deepEqual([other.status, other.headers.allow], [405, "GET, HEAD"], method);
+  }
   const nothing = await curl("/nothing");
   assert.deepEqual([nothing.status, nothing.body.toString()], [404, "Not found: /nothing\n"]);
 });
@@ -210,6 +219,8 @@ test("nobody who waits for its turn is without a byte for as long as firmware ha
   }
   const end = performance.now();
   const gaps = machines.map(({ gap, last }) => Math.max(gap, end - last));
+  const told = events.filter((event) => event.type === "http.progress" && event.path === "/image.iso" && event.sent > 0);
+  assert.ok(told.length > 0, "how far they are is told");
   assert.ok(machines.filter(({ bytes }) => bytes < 1e6).length > machines.length / 4, "many of them wait");
   const first = Math.max(...machines.map((machine) => machine.first));
   assert.ok(first < 4_500 && Math.max(...gaps) < 4_500, `first bytes after ${first} ms, then none for ${Math.max(...gaps)} ms`);
@@ -235,6 +246,27 @@ test("a file too large for memory: ranges of it and its size, and the file is cl
   await run("sh", ["-c", `curl -sS ${URL}/image.iso 2>&1 | head -c 5000000 >/dev/null`]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(descriptors(), before);
+});
+
+test("a file too large for memory that is written to in the middle of a download is broken off", { timeout: 60_000 }, async () => {
+  const file = join(dir, "written.iso");
+  writeFileSync(file, "");
+  truncateSync(file, ISO_BYTES);
+  utimesSync(file, 1, 1);
+  const complete = await new Promise<boolean>((resolve, reject) => {
+    const take = (response: IncomingMessage): void => {
+      response.once("data", () => utimesSync(file, 2, 2));
+      response.on("data", () => {});
+      response.on("error", () => {});
+      response.once("close", () => resolve(response.complete));
+    };
+    request(`${URL}/written.iso`, { agent: false }, take).once("error", reject).end();
+  });
+  assert.equal(complete, false);
+  const end = (): EventBody | undefined => events.find((event) => event.type === "http.finished" && event.path === "/written.iso");
+  for (let waited = 0; !end() && waited < 500; waited++) await new Promise((resolve) => setTimeout(resolve, 10));
+  const told = end();
+  assert.match(told?.type === "http.finished" ? (told.why ?? "") : "", /written\.iso is being written$/);
 });
 
 test("a file that is replaced in the middle of a download: that has the old one, the next the new, none a mix", async () => {
