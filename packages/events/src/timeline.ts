@@ -4,7 +4,7 @@ import { LOOP_SECONDS, loopOf, type ProgramLoop, programLoopOf } from "./boot-lo
 import { describe } from "./describe.ts";
 import { isOptional, isProgram, isScript, stageOrder as order, type StageName, scriptStage } from "./stages.ts";
 import type { BootEvent } from "./types.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { judge, lastAsked, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 
 export interface Stage {
@@ -340,7 +340,7 @@ function beginsBoot(last: BootRecord, event: BootEvent): boolean {
   const isFirmware = event.clientKind.startsWith("firmware");
   const isIpxe = event.clientKind === "ipxe";
   if (!come) {
-    const asked = last.entries.findLast(({ event }) => !event.type.startsWith("ra."))?.event;
+    const asked = lastAsked(last);
     return (isFirmware || isIpxe) && ((asked && isOfSystem(asked)) || event.at - (asked?.at ?? last.startedAt) > APART_MS);
   }
   if (isFirmware) return event.message === "Solicit" && order(come.name) > order("firmware");

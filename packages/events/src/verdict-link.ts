@@ -1,6 +1,6 @@
 /** Verdicts on what a machine hears and is told on its link: routers, DHCPv6, DNS. */
 import type { BootRecord } from "./timeline.ts";
-import { type Case, newest, type Rule, seconds } from "./verdict.ts";
+import { type Case, lastAsked, newest, type Rule, seconds } from "./verdict.ts";
 
 /** Firmware asks again after 1, 2, 4 s: by then it has thrown two offers away. */
 const OFFER_SECONDS = 8;
@@ -155,7 +155,7 @@ export const LINK_RULES: Readonly<Record<string, Rule>> = {
       : null;
   },
   "not-served": ({ boot }) => {
-    const last = boot.entries.at(-1)?.event;
+    const last = lastAsked(boot);
     return last?.type === "dhcpv6.dropped" && newest(boot, "dhcpv6.answered") === null
       ? { text: `its ${last.message} is not answered: ${last.why}.`, mend: mendOfDrop(last.why) }
       : null;

@@ -81,8 +81,8 @@ const named = (qtype: string, more: Record<string, unknown>): EventBody =>
   }) as EventBody;
 const DONE: EventBody = { type: "machine.done", profile: "debian-12", ...who };
 
-/** The verdict after these events, a second apart, and so many seconds of silence. */
-function verdict(events: readonly EventBody[], silent: number): Verdict | null {
+/** The verdict after these events, a second apart or so many seconds as stand between them, and so many seconds of silence. */
+function verdict(events: readonly (EventBody | number)[], silent: number): Verdict | null {
   let now = 0;
   const timelines = new Timelines();
   const bus = new EventBus(
@@ -90,7 +90,9 @@ function verdict(events: readonly EventBody[], silent: number): Verdict | null {
     () => (now += 1000),
   );
   bus.subscribe(timelines.read);
-  for (const event of events) bus.emit({ ...event });
+  for (const event of events)
+    if (typeof event === "number") now += (event - 1) * 1000;
+    else bus.emit({ ...event });
   return timelines.verdict(machine, now + silent * 1000);
 }
 
@@ -98,6 +100,8 @@ interface Fault {
   readonly events: readonly EventBody[];
   /** Seconds of silence after them. */
   readonly silent?: number;
+  /** Seconds of silence after which it is not said yet. */
+  readonly notYet?: number;
   readonly says: RegExp;
 }
 
@@ -156,16 +160,19 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       { type: "http.progress", id: 2, path: "/debian-12/initrd.gz", sent: 12e6, size: 40e6, ...who },
     ],
     silent: 20,
+    notYet: 10,
     says: /\/debian-12\/initrd\.gz stands at 12\.0 MB of 40\.0 MB for 20 s/,
   },
   "download-broken-off": {
     events: [...SCRIPT, got("/debian-12/linux", { sent: 3, complete: false })],
     silent: 20,
+    notYet: 10,
     says: /\/debian-12\/linux was broken off at 3 B of 5 B/,
   },
   "no-router": {
     events: FIRMWARE.slice(1),
     silent: 12,
+    notYet: 6,
     says: /no router is heard on network provisioning: .* 10 s/,
   },
   "rival-router": {
@@ -186,6 +193,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       SOLICITED,
     ],
     silent: 40,
+    notYet: 25,
     says: /router fe80::9 advertises M=0 O=0/,
   },
   "advertisements-lost": {
@@ -196,6 +204,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
         .flat(),
     ],
     silent: 10,
+    notYet: 6,
     says: /asked for a router 6 times, was answered each time, and goes no further.*RA guard/,
   },
   "pool-full": {
@@ -230,6 +239,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       dhcp("Request", "Reply", "firmware-pxe", { bootfileUrl: "tftp://[2001:db8::1]/x.efi" }),
     ],
     silent: 10,
+    notYet: 6,
     says: /gave up HTTP boot, went on with PXE by TFTP/,
   },
   "two-servers": {
@@ -240,7 +250,12 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     events: [advertised, ...Array(3).fill(dhcp("Solicit", "Advertise", "firmware-http", { vendorClass: "HTTPClient:Arch:00019" }))],
     says: /got 3 offers and requested none: its vendor class is HTTPClient:Arch:00019, the last named http/,
   },
-  "program-not-asked-for": { events: FIRMWARE, silent: 40, says: /was told http:.*ipxe\.efi 40 s ago, and has not asked for it/ },
+  "program-not-asked-for": {
+    events: FIRMWARE,
+    silent: 40,
+    notYet: 25,
+    says: /was told http:.*ipxe\.efi 40 s ago, and has not asked for it/,
+  },
   "address-taken": {
     events: [advertised, dhcp("Decline", "Reply", "firmware-http", { addresses: [] })],
     says: /another host on the address/,
@@ -260,6 +275,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "duplicate-duid": {
     events: [...FIRMWARE.map((event) => ({ ...event, machine: "node-02" }) as EventBody), ...FIRMWARE],
     silent: 10,
+    notYet: 6,
     says: /node-02 shows the same DUID, 00: two boards have one UUID/,
   },
   "name-without-address": {
@@ -273,59 +289,74 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   "lease-expired": {
     events: [...FIRMWARE.slice(0, 2), dhcp("Request", "Reply", "firmware-http", { valid: 60 }), ...INITRD.slice(FIRMWARE.length)],
     silent: 100,
+    notYet: 40,
     says: /its lease of 2001:db8::5 ended 4\d s ago, and it did not ask again/,
   },
   "answers-by-stranger": {
     events: [...INITRD, STRANGER],
     silent: 30,
+    notYet: 15,
     says: /2001:db8::77 asked for \/preseed\/x\.cfg, and is no known machine's address/,
   },
   "clock-wrong": {
     // One second after 2000 began, by its clock; the test's is one of 1970.
     events: [...INITRD, dhcp("Information-request", "Reply", "system", { duid: "000100010000000152540000000b" })],
     silent: 70,
+    notYet: 45,
     says: /its clock says 2000-01-01/,
   },
   "program-not-efi": {
     events: [...FIRMWARE, got("/boot/program", { method: "HEAD", sent: 0, userAgent: "UefiHttpBoot/1.0" })],
     silent: 10,
+    notYet: 6,
     says: /asked for the size of \/boot\/program and did not fetch it: its name does not end in \.efi/,
   },
   "profile-waits": { events: [...IPXE, rendered("/boot.ipxe", "wait")], says: /its profile debian-12 keeps it waiting/ },
-  "ipxe-waits-for-dhcpv4": { events: PROGRAM, silent: 10, says: /says nothing for 10 s: .*15 s for DHCPv4/ },
-  "ipxe-silent": { events: PROGRAM, silent: 90, says: /in since 90 s, and nothing was heard of it\. Secure Boot/ },
-  "script-not-asked-for": { events: IPXE, silent: 40, says: /has not asked for its script/ },
-  "kernel-not-asked-for": { events: SCRIPT, silent: 40, says: /has the script of profile debian-12 since 40 s/ },
-  "installer-silent": { events: INITRD, silent: 200, says: /kernel and initrd are in since 3 min, and the installer was not heard/ },
-  "answers-not-asked-for": { events: INSTALLER, silent: 200, says: /has not asked for its answers file/ },
-  "not-reported-done": { events: ANSWERS, silent: 4000, says: /did not report/ },
+  "ipxe-waits-for-dhcpv4": { events: PROGRAM, silent: 10, notYet: 4, says: /says nothing for 10 s: .*15 s for DHCPv4/ },
+  "ipxe-silent": { events: PROGRAM, silent: 50, notYet: 40, says: /in since 50 s, and nothing was heard of it\. Secure Boot/ },
+  "script-not-asked-for": { events: IPXE, silent: 40, notYet: 25, says: /has not asked for its script/ },
+  "kernel-not-asked-for": { events: SCRIPT, silent: 40, notYet: 25, says: /has the script of profile debian-12 since 40 s/ },
+  "installer-silent": {
+    events: INITRD,
+    silent: 200,
+    notYet: 170,
+    says: /kernel and initrd are in since 3 min, and the installer was not heard/,
+  },
+  "answers-not-asked-for": { events: INSTALLER, silent: 200, notYet: 170, says: /has not asked for its answers file/ },
+  "not-reported-done": { events: ANSWERS, silent: 4000, notYet: 3500, says: /did not report/ },
 };
 
-for (const [rule, { events, silent = 0, says }] of Object.entries(FAULTS))
+for (const [rule, { events, silent = 0, notYet, says }] of Object.entries(FAULTS))
   test(`verdict ${rule}`, () => {
     const said = verdict(events, silent);
     assert.equal(said?.rule, rule);
     assert.match(`${said.text} ${said.mend}`, says);
+    if (notYet !== undefined) assert.notEqual(verdict(events, notYet)?.rule, rule, `after ${notYet} s`);
   });
 
-test("verdict slower-than-its-peers: silent four times as long as others take there", () => {
-  let now = 0;
-  const timelines = new Timelines();
-  const bus = new EventBus(
-    () => ({}),
-    () => now,
-  );
-  bus.subscribe(timelines.read);
-  const boot = (id: string, events: readonly EventBody[]): void => {
-    for (const event of events) {
-      now += 1000;
-      bus.emit({ ...event, ...("machine" in event ? { machine: id } : {}), ...("duid" in event ? { duid: id } : {}) } as EventBody);
-    }
+test("verdict slower-than-its-peers: silent four times as long as others take there, and half a minute at least", () => {
+  const verdictOf = (usual: number, silent: number): Verdict | null => {
+    let now = 0;
+    const timelines = new Timelines();
+    const bus = new EventBus(
+      () => ({}),
+      () => now,
+    );
+    bus.subscribe(timelines.read);
+    const boot = (id: string, events: readonly EventBody[]): void => {
+      for (const event of events) {
+        now += event.type === "dhcpv6.answered" && event.clientKind === "system" ? usual * 1000 : 1000;
+        bus.emit({ ...event, ...("machine" in event ? { machine: id } : {}), ...("duid" in event ? { duid: id } : {}) } as EventBody);
+      }
+    };
+    for (const id of ["a", "b", "c"]) boot(id, [...ANSWERS, DONE]);
+    boot("late", INITRD);
+    return timelines.verdict("late", now + silent * 1000);
   };
-  for (const id of ["a", "b", "c"]) boot(id, [...ANSWERS, DONE]);
-  boot("late", INITRD);
-  assert.equal(timelines.verdict("late", now + 20_000), null);
-  assert.equal(timelines.verdict("late", now + 40_000)?.rule, "slower-than-its-peers");
+  assert.equal(verdictOf(1, 20), null);
+  assert.equal(verdictOf(1, 40)?.rule, "slower-than-its-peers");
+  assert.equal(verdictOf(20, 70), null);
+  assert.match(verdictOf(20, 90)?.text ?? "", /^silent at initrd for 90 s; other machines take 2[01] s there/);
 });
 
 /** As firmware fetches its boot program by TFTP, when the client ends that or is not allowed to begin. */
@@ -536,6 +567,200 @@ test("a rival router that withdrew or fell silent is not blamed", () => {
 test("an installer that asks for the name of its own address, and finds none, does not stand still for that", () => {
   const asked: EventBody = { type: "dns.answered", name: "5.ip6.arpa", qtype: "PTR", rcode: "NXDOMAIN", from: "local", seconds: 0, ...who };
   assert.equal(verdict([...INSTALLER, asked], 2), null);
+});
+
+const offered = (clientKind: string, more: Record<string, unknown> = {}): EventBody => dhcp("Solicit", "Advertise", clientKind, more);
+const rival = (flags: { managed?: boolean; other?: boolean }): EventBody =>
+  ({ ...(FAULTS["rival-router"]?.events[0] as EventBody), ...flags }) as EventBody;
+const asksForRouter = (times: number): EventBody[] =>
+  Array(times)
+    .fill([SOLICITED, { type: "ra.sent", interface: "eth1", to: client, why: "solicited", ...who }])
+    .flat();
+const PXE = [
+  offered("firmware-pxe", { bootfileUrl: "tftp://[2001:db8::1]/x.efi" }),
+  dhcp("Request", "Reply", "firmware-pxe", { bootfileUrl: "tftp://[2001:db8::1]/x.efi" }),
+];
+const looks = (times: number, apart: number, more: Record<string, unknown> = {}): (EventBody | number)[] =>
+  Array(times)
+    .fill([apart, named("AAAA", more)])
+    .flat();
+const head = (path: string, more: Record<string, unknown> = {}): EventBody =>
+  got(path, { method: "HEAD", sent: 0, userAgent: "UefiHttpBoot/1.0", ...more });
+
+const YEAR_2000 = 946_684_800;
+const CLOCK_OF_2000 = dhcp("Information-request", "Reply", "system", { duid: "000100010000000152540000000b" });
+
+type Row = readonly [what: string, rule: string, events: readonly (EventBody | number)[], silent: number];
+
+/** What is near a fault, and none of that rule's. */
+const NONE: readonly Row[] = [
+  ["one offer may be under way", "offer-not-taken", [advertised, offered("firmware-http")], 6],
+  ["it has its script: what iPXE is offered then stops nothing", "offer-not-taken", [...SCRIPT, offered("ipxe"), offered("ipxe")], 10],
+  ["three solicitations", "advertisements-lost", [...PROGRAM, ...asksForRouter(3)], 10],
+  ["it went on to iPXE", "rival-router", [rival({}), ...IPXE, SOLICITED], 40],
+  ["firmware asked for a router, before its program", "rival-router", [rival({}), advertised, SOLICITED, ...PROGRAM], 40],
+  ["a rival that says M=1", "rival-router", [rival({ managed: true }), ...PROGRAM, SOLICITED], 40],
+  ["a rival that says O=1", "rival-router", [rival({ other: true }), ...PROGRAM, SOLICITED], 40],
+  [
+    "it has an address, and no prefix",
+    "pool-full",
+    [advertised, offered("firmware-http", { why: ["the prefixes of network provisioning are all leased: it is full"] })],
+    1,
+  ],
+  [
+    "iPXE goes on with an address of its own",
+    "no-addresses-leased",
+    [...PROGRAM, offered("ipxe", { addresses: [], why: ["network provisioning leases no addresses"] })],
+    1,
+  ],
+  [
+    "iPXE has a script in it",
+    "no-boot-file",
+    [...PROGRAM, dhcp("Request", "Reply", "ipxe", { bootfileUrl: undefined, why: ["no boot rule for architecture 7, user class iPXE"] })],
+    1,
+  ],
+  [
+    "it fetches it all the same",
+    "http-url-for-pxe",
+    [advertised, dhcp("Request", "Reply", "firmware-pxe"), got("/ipxe/x86_64/ipxe.efi")],
+    1,
+  ],
+  ["HTTP boot was long ago", "tftp-instead-of-http", [...FIRMWARE, 400, ...PXE], 10],
+  ["firmware that only does PXE", "tftp-instead-of-http", [advertised, ...PXE], 10],
+  ["PXE came through", "tftp-instead-of-http", [...FIRMWARE, ...PXE, got("/x.efi"), dhcp("Request", "Reply", "ipxe")], 10],
+  ["it came back to us", "two-servers", [advertised, offered("firmware-http"), dropped("it is for another server"), ...PROGRAM], 1],
+  ["a kernel that has its program without a router", "no-router", KERNEL.slice(1), 12],
+  ["it has an address", "name-without-address", [...INSTALLER, named("AAAA", {}), named("A", {})], 1],
+  ["it asked for a mail exchanger", "name-without-address", [...INSTALLER, named("MX", { empty: true })], 1],
+  ["no such name", "name-without-address", [...INSTALLER, named("AAAA", { rcode: "NXDOMAIN", empty: true })], 1],
+  ["three looks", "mirror-unreachable", [...ANSWERS, ...looks(3, 20)], 1],
+  ["all within a few seconds", "mirror-unreachable", [...ANSWERS, ...looks(20, 1)], 1],
+  ["it goes on", "mirror-unreachable", [...ANSWERS, ...looks(5, 10), got("/late.sh")], 1],
+  ["it tries no more", "mirror-unreachable", [...ANSWERS, ...looks(5, 10)], 200],
+  ["names of this appliance", "mirror-unreachable", [...ANSWERS, ...looks(5, 10, { from: "local" })], 1],
+  ["no such name each time", "mirror-unreachable", [...ANSWERS, ...looks(5, 10, { rcode: "NXDOMAIN" })], 1],
+  ["iPXE looks the server's name up for each file", "mirror-unreachable", [...SCRIPT, ...looks(5, 10)], 1],
+  [
+    "a name for each package",
+    "mirror-unreachable",
+    [...ANSWERS, ...["a", "b", "c", "d", "e"].flatMap((name) => [10, named("AAAA", { name })])],
+    1,
+  ],
+  [
+    "of A and AAAA together four, of one alone two",
+    "mirror-unreachable",
+    [...ANSWERS, named("AAAA", {}), named("A", {}), 40, named("A", {}), named("AAAA", {})],
+    1,
+  ],
+  ["a name that resolves", "dns-failed", [...INSTALLER, named("AAAA", {})], 1],
+  ["another type has none", "dns-failed", [...INSTALLER, named("TXT", { rcode: "NXDOMAIN" })], 1],
+  ["the system boots and looks names up", "dns-failed", [named("AAAA", { rcode: "NXDOMAIN" })], 1],
+  ["it is installed", "dns-failed", [...ANSWERS, DONE, named("AAAA", { rcode: "NXDOMAIN" })], 1],
+  [
+    "a session was had since",
+    "certificate-refused",
+    [...FIRMWARE, { type: "http.tlsFailed", why: "unknown ca", ...who }, ...PROGRAM.slice(3)],
+    1,
+  ],
+  [
+    "TFTP got it since",
+    "certificate-refused",
+    [...FIRMWARE, { type: "http.tlsFailed", why: "unknown ca", ...who }, { ...tftp("aborted", ""), status: "sent" } as EventBody],
+    1,
+  ],
+  ["its size is all it asked for: an EFI program", "program-not-efi", [...FIRMWARE, head("/boot/program.efi")], 10],
+  ["a disk image that firmware makes a RAM disk of", "program-not-efi", [...FIRMWARE, head("/boot/disk.img")], 10],
+  ["a CD image that firmware makes a RAM disk of", "program-not-efi", [...FIRMWARE, head("/boot/cd.iso")], 10],
+  ["the installer asks for a size", "program-not-efi", [...INSTALLER, head("/packages/x")], 10],
+  ["it is refused its size", "program-not-efi", [...FIRMWARE, head("/boot/program", { status: 403, why: "http.allow" })], 10],
+  ["it came further this time", "program-refused", [...PROGRAM, ...PROGRAM, ...PROGRAM, ...IPXE.slice(PROGRAM.length)], 1],
+  ["what it fetched last is missing", "program-refused", [...PROGRAM, ...PROGRAM, ...FIRMWARE, missing("/ipxe/x86_64/ipxe.efi")], 1],
+  [
+    "it came whole at last",
+    "download-broken-off",
+    [...SCRIPT, got("/debian-12/linux", { sent: 3, complete: false }), got("/debian-12/linux")],
+    20,
+  ],
+  ["its script is in", "download-stalled", SCRIPT, 20],
+  [
+    "a template's error in an answers file is no script's",
+    "file-empty",
+    [...IPXE, got("/scripts/a.ipxe", { sent: 0, size: 0, status: 404, why: "no such file" })],
+    1,
+  ],
+  ["its size is 0 as it has not changed", "file-empty", [...SCRIPT, got("/debian-12/linux", { sent: 0, size: 0, status: 304 })], 1],
+  ["shim is in: it waits for no DHCPv4", "ipxe-waits-for-dhcpv4", [...FIRMWARE, got("/grub/x86_64/shimx64.efi")], 10],
+  [
+    "it got a profile, and its kernel",
+    "profile-waits",
+    [...IPXE, rendered("/boot.ipxe", "wait"), got("/boot.ipxe"), got("/debian-12/linux")],
+    1,
+  ],
+  ["it boots its disk", "kernel-not-asked-for", [...IPXE, rendered("/boot.ipxe", "disk"), got("/boot.ipxe")], 40],
+  [
+    "it spoke a moment ago",
+    "lease-expired",
+    [dhcp("Request", "Reply", "firmware-http", { valid: 1 }), ...INITRD.slice(FIRMWARE.length)],
+    20,
+  ],
+  ["it has its answers", "answers-by-stranger", [...ANSWERS, STRANGER], 30],
+  ["its clock is 20 hours behind", "clock-wrong", [YEAR_2000 + 20 * 3600, ...INITRD, CLOCK_OF_2000], 70],
+  [
+    "its DUID has no time in it",
+    "clock-wrong",
+    [...INITRD, dhcp("Information-request", "Reply", "system", { duid: "0004000000015254" })],
+    70,
+  ],
+  ["its program failed", "ipxe-silent", [...FIRMWARE, missing("/ipxe/x86_64/ipxe.efi")], 50],
+];
+
+for (const [what, rule, events, silent] of NONE)
+  test(`no verdict ${rule}: ${what}`, () => assert.notEqual(verdict(events, silent)?.rule, rule));
+
+/** Other ways to a fault than the one above. */
+const ALSO: readonly Row[] = [
+  ["a single offer, and nothing more", "offer-not-taken", [advertised, offered("firmware-http")], 9],
+  ["iPXE requests none", "offer-not-taken", [...PROGRAM, offered("ipxe"), offered("ipxe")], 1],
+  ["it asks for a router in between", "not-served", [dropped("no network on eth7"), ...asksForRouter(1)], 1],
+  ["four solicitations", "advertisements-lost", [...PROGRAM, ...asksForRouter(4)], 10],
+  ["HTTP boot was the boot before", "tftp-instead-of-http", [...PROGRAM, ...PXE], 10],
+  ["it asked by TFTP and goes no further", "tftp-instead-of-http", [...FIRMWARE, ...PXE, got("/x.efi")], 10],
+  ["iPXE took the other's", "two-servers", [...PROGRAM, offered("ipxe"), dropped("it is for another server")], 1],
+  ["its program is in, and iPXE hears none", "no-router", PROGRAM.slice(1), 12],
+  ["it asked for AAAA alone", "name-without-address", [...INSTALLER, named("AAAA", { empty: true })], 1],
+  ["it did not begin to read its answers", "mirror-unreachable", [...INSTALLER, ...looks(4, 11)], 170],
+  ["four looks", "mirror-unreachable", [...ANSWERS, ...looks(4, 11)], 1],
+  ["too many transfers", "not-ready", [...IPXE, got("/boot.ipxe", { status: 503, why: "too many transfers" })], 1],
+  [
+    "an answers file whose template is wrong",
+    "template-error",
+    [...INSTALLER, got("/preseed/a.cfg", { status: 500, why: "preseed/a.cfg:2:4: undefined", userAgent: "Wget" })],
+    1,
+  ],
+  ["its kernel is in", "answers-by-stranger", [...KERNEL, STRANGER], 30],
+  ["its installer was heard", "answers-by-stranger", [...INSTALLER, STRANGER], 30],
+  ["its clock is 40 hours behind", "clock-wrong", [YEAR_2000 + 40 * 3600, ...INITRD, CLOCK_OF_2000], 70],
+  ["it asks for its name of IPv4", "dns-failed", [...INSTALLER, named("A", { rcode: "NXDOMAIN" })], 1],
+  [
+    "TFTP gave an empty file",
+    "file-empty",
+    [...FIRMWARE, { ...tftp("refused", ""), status: "sent", size: 0, why: undefined } as unknown as EventBody],
+    1,
+  ],
+];
+
+for (const [what, rule, events, silent] of ALSO) test(`verdict ${rule}: ${what}`, () => assert.equal(verdict(events, silent)?.rule, rule));
+
+test("a machine that was not heard for a day is off, and waits for nothing", () => {
+  assert.notEqual(verdict(FIRMWARE, 23 * 3600), null);
+  assert.equal(verdict(FIRMWARE, 25 * 3600), null);
+});
+
+test("the mend of a message that is not answered says what to add or to delete", () => {
+  const mend = (why: string): string => verdict([dropped(why)], 1)?.mend ?? "";
+  assert.match(mend("relay 2001:db8::9 is not among the relays of network rack-2"), /^Add the relay to `relays`/);
+  assert.match(mend("DHCPv6 is off on network rack-2"), /^Delete `dhcp: false`/);
+  assert.match(mend("no network on eth7"), /^Add the interface under networks/);
 });
 
 test("every rule has its fault here", () => {

@@ -45,7 +45,7 @@ export function judge(boots: readonly BootRecord[], world: World, now: number): 
   const boot = boots.at(-1);
   if (!boot) return null;
   const stage = boot.stages.at(-1) ?? null;
-  if (stage?.name === "done" || (stage === null && boot.entries.at(-1)?.event.type !== "dhcpv6.dropped")) return null;
+  if (stage?.name === "done" || (stage === null && lastAsked(boot)?.type !== "dhcpv6.dropped")) return null;
   if (now - boot.heardAt > OFF_MS) return null;
   const is: Case = { boots, boot, stage, world, network: networkOf(boot), silent: (now - boot.heardAt) / 1000 };
   for (const rule in VERDICTS) {
@@ -62,6 +62,10 @@ function networkOf({ entries }: BootRecord): string | undefined {
   }
   return undefined;
 }
+
+/** The last that happened to it beside its search for routers, which may come between two Solicits that nobody answers. */
+export const lastAsked = ({ entries }: BootRecord): BootEvent | undefined =>
+  entries.findLast(({ event }) => !event.type.startsWith("ra."))?.event;
 
 /** The newest event of a type in the boot, and how often it came one after another. */
 export function newest<Type extends EventType>(
