@@ -436,13 +436,15 @@ test("a download that a service's end cut off is not blamed on the machine, and 
   assert.match(verdict([ready, ...SCRIPT, ...stands, failed, ready], 0)?.text ?? "", cut("http ended: its thread ended"));
   assert.match(verdict([...SCRIPT, ...stands, ready], 0)?.text ?? "", cut("netboot6 was started again"));
   assert.equal(verdict([...SCRIPT, ...stands, { ...ready, service: "tftp" }], 20)?.rule, "download-stalled");
+  const overTftp = { type: "tftp.progress", id: 2, path: "/x.efi", sent: 3, size: 5, ...who } as EventBody;
+  assert.equal(verdict([...FIRMWARE, overTftp, { ...failed, service: "tftp" }], 0)?.rule, "cut-off-by-netboot6");
   assert.equal(verdict([ready, ...SCRIPT, failed, ready, ...stands], 20)?.rule, "download-stalled");
 });
 
 test("a machine that its script stops, as it boots again and again, is told so", () => {
   const stopped = { ...rendered("/boot.ipxe"), stopped: "it began 3 boots within 5 minutes and came no further than initrd" } as EventBody;
   const said = verdict([...IPXE, stopped, got("/boot.ipxe")], 40);
-  assert.match(`${said?.text} ${said?.mend}`, /^its script stops it: it began 3 boots .* initrd\. .*boot-again/);
+  assert.match(`${said?.text} ${said?.mend}`, /^its script stops it: it began 3 boots .* initrd\. Look at its screen .*boot-again/);
   assert.equal(said?.rule, "boot-loop");
   assert.equal(verdict([...IPXE, stopped, got("/boot.ipxe"), rendered("/boot.ipxe"), got("/boot.ipxe")], 2), null, "it goes on");
 });
@@ -665,16 +667,21 @@ const NONE: readonly Row[] = [
   [
     "TFTP got it since",
     "certificate-refused",
-    [...FIRMWARE, { type: "http.tlsFailed", why: "unknown ca", ...who }, { ...tftp("aborted", ""), status: "sent" } as EventBody],
+    [
+      ...FIRMWARE,
+      { type: "http.tlsFailed", why: "unknown ca", ...who },
+      { ...tftp("aborted", ""), status: "sent", why: undefined } as unknown as EventBody,
+    ],
     1,
   ],
+  ["it fetched it", "program-not-efi", [...FIRMWARE, got("/boot/program", { userAgent: "UefiHttpBoot/1.0" })], 10],
   ["its size is all it asked for: an EFI program", "program-not-efi", [...FIRMWARE, head("/boot/program.efi")], 10],
   ["a disk image that firmware makes a RAM disk of", "program-not-efi", [...FIRMWARE, head("/boot/disk.img")], 10],
   ["a CD image that firmware makes a RAM disk of", "program-not-efi", [...FIRMWARE, head("/boot/cd.iso")], 10],
   ["the installer asks for a size", "program-not-efi", [...INSTALLER, head("/packages/x")], 10],
   ["it is refused its size", "program-not-efi", [...FIRMWARE, head("/boot/program", { status: 403, why: "http.allow" })], 10],
   ["it came further this time", "program-refused", [...PROGRAM, ...PROGRAM, ...PROGRAM, ...IPXE.slice(PROGRAM.length)], 1],
-  ["what it fetched last is missing", "program-refused", [...PROGRAM, ...PROGRAM, ...FIRMWARE, missing("/ipxe/x86_64/ipxe.efi")], 1],
+  ["it broke the last off", "program-refused", [...PROGRAM, ...PROGRAM, ...FIRMWARE, tftp("aborted", "User aborted the transfer")], 1],
   [
     "it came whole at last",
     "download-broken-off",
@@ -724,6 +731,7 @@ const ALSO: readonly Row[] = [
   ["it asks for a router in between", "not-served", [dropped("no network on eth7"), ...asksForRouter(1)], 1],
   ["four solicitations", "advertisements-lost", [...PROGRAM, ...asksForRouter(4)], 10],
   ["HTTP boot was the boot before", "tftp-instead-of-http", [...PROGRAM, ...PXE], 10],
+  ["HTTP boot was four minutes ago", "tftp-instead-of-http", [...FIRMWARE, 240, ...PXE], 10],
   ["it asked by TFTP and goes no further", "tftp-instead-of-http", [...FIRMWARE, ...PXE, got("/x.efi")], 10],
   ["iPXE took the other's", "two-servers", [...PROGRAM, offered("ipxe"), dropped("it is for another server")], 1],
   ["its program is in, and iPXE hears none", "no-router", PROGRAM.slice(1), 12],
