@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventBus } from "./bus.ts";
 import { type Stage, Timelines } from "./timeline.ts";
-import type { EventBody } from "./types.ts";
+import type { BootEvent, EventBody } from "./types.ts";
 
 /** A stream with one reader, and a clock that moves a second with each event. */
 function stream(): { timelines: Timelines; emit: (body: EventBody) => void } {
@@ -342,4 +342,164 @@ test("no stage begins before the one it follows, though seconds are counted in a
     starts,
     starts.toSorted((a, b) => a - b),
   );
+});
+
+const wait = (seconds: number): EventBody[] => Array(seconds).fill({ type: "dns.upstream", upstream: "::1", state: "up", why: "" });
+const after = (...events: EventBody[]): Timelines => {
+  const { timelines, emit } = stream();
+  for (const event of events) emit({ ...event });
+  return timelines;
+};
+const boots = (...events: EventBody[]): number | undefined => after(...events).get("node-01", 0)?.boots.length;
+const [PROGRAM, IPXE, SCRIPT, KERNEL, INITRD, INSTALLER] = [4, 6, 7, 9, 12, 13].map((end) => BOOT.slice(0, end)) as [
+  EventBody[],
+  EventBody[],
+  EventBody[],
+  EventBody[],
+  EventBody[],
+  EventBody[],
+];
+
+test("what a machine asks for belongs to a stage by how far it has come", () => {
+  const stage = (before: readonly EventBody[], ...events: EventBody[]): string | null => after(...before, ...events).stage("node-01");
+  const head = (status: number): EventBody =>
+    ({ ...got("/ipxe/x86_64/ipxe.efi", "UefiHttpBoot/1.0", status), method: "HEAD" }) as EventBody;
+  assert.equal(stage(BOOT.slice(0, 2), head(200)), "firmware", "it asks for the size");
+  assert.equal(stage(BOOT.slice(0, 2), head(404)), "program", "and goes no further");
+  assert.equal(stage(SCRIPT, got("/grub/x86_64-efi/fs.lst", "GRUB 2.12", 404)), "script", "GRUB does without it");
+  assert.equal(stage(IPXE, got("/d/linux", "iPXE/1")), "kernel", "by a script in it");
+  assert.equal(stage(KERNEL, got("/d/initrd", "GRUB 2.12")), "initrd");
+  assert.equal(stage(KERNEL, got("/d/initrd", "UefiHttpBoot/1.0")), "initrd");
+  assert.equal(stage(KERNEL, got("/d/filesystem.squashfs", "Wget")), "installer");
+  assert.equal(stage(INITRD, got("/d/filesystem.squashfs", "Wget")), "installer");
+  assert.equal(stage(KERNEL, dhcp("Information-request", "Reply", "system")), "installer", "a kernel that needs no initrd");
+  assert.equal(stage(KERNEL, ...wait(1), lookup), "kernel");
+  assert.equal(stage(KERNEL, ...wait(2), lookup), "installer");
+  for (const file of ["d.iso", "d.img", "d.squashfs", "d.gz", "d.xz"])
+    assert.equal(stage(INSTALLER, got(`/${file}`, "Wget")), "installer", file);
+  assert.equal(stage(INSTALLER, got("/preseed.cfg", "Wget")), "answers");
+  assert.equal(stage(INSTALLER, got("/done/0123", "Wget")), "installer");
+  assert.equal(stage(PROGRAM, got("/readme", "curl")), "program");
+});
+
+test("a kernel or initrd that is asked for again counts where it was asked for first", () => {
+  const asked = (...events: EventBody[]): unknown =>
+    after(...INSTALLER, ...events)
+      .get("node-01", 0)
+      ?.boots[0]?.stages.map(({ name, attempts }) => [name, attempts])
+      .slice(4);
+  assert.deepEqual(asked(got("/d/linux", "iPXE/1"), got("/d/initrd.gz", "iPXE/1"), got("/d/initrd.gz", "iPXE/1")), [
+    ["kernel", 2],
+    ["initrd", 3],
+    ["installer", 1],
+  ]);
+});
+
+test("a stage begins when its download did, and ends where the next one begins if it did not before", () => {
+  const { stages } = after(BOOT[0] as EventBody, ...wait(3), { ...(BOOT[3] as EventBody), seconds: 2 } as EventBody).get("node-01", 0)
+    ?.boots[0] ?? { stages: [] };
+  assert.deepEqual(
+    stages.map(({ name, startedAt, endedAt }) => [name, startedAt, endedAt]),
+    [
+      ["firmware", 1_000, 5_000],
+      ["program", 3_000, 5_000],
+    ],
+  );
+});
+
+test("iPXE from a ROM begins a boot where the last one had come past its script, or a system was there; a Request begins none", () => {
+  const ipxe = dhcp("Solicit", "Advertise", "ipxe");
+  assert.equal(boots(...SCRIPT, ipxe), 1);
+  assert.equal(boots(...KERNEL, ipxe), 2);
+  assert.equal(boots(dhcp("Renew", "Reply", "system"), ipxe), 2);
+  assert.equal(boots(...KERNEL, dhcp("Request", "Reply", "firmware-http")), 1);
+  assert.equal(boots(...KERNEL, dhcp("Solicit", "Advertise", "firmware-http")), 2);
+  const dropped: EventBody = { type: "dhcpv6.dropped", message: "Solicit", why: "no network", client };
+  assert.equal(boots(dropped, ...wait(500), dhcp("Solicit", "Advertise", "firmware-http")), 1, "it asks on");
+});
+
+test("a search for routers longer before firmware's Solicit is the last boot's; what moves is stored in both", () => {
+  const solicits: EventBody = { type: "ra.solicited", interface: "eth1", client };
+  const firmware = BOOT[0] as EventBody;
+  const moved = (seconds: number): number | undefined =>
+    after(...BOOT, ...wait(1), solicits, ...wait(seconds), firmware).get("node-01", 0)?.boots[1]?.entries.length;
+  assert.equal(moved(10), 2);
+  assert.equal(moved(20), 1);
+  const { timelines, emit } = stream();
+  for (const event of [...BOOT, solicits]) emit({ ...event });
+  timelines.takeUnstored(10);
+  emit({ ...firmware });
+  const stored = timelines
+    .takeUnstored(10)
+    .map(([, boot]) => boot?.boot.entries.filter(({ event }) => event.type === "ra.solicited").length);
+  assert.deepEqual(stored, [0, 1]);
+});
+
+test("what differs is no repetition, and has an entry of its own", () => {
+  const entries = (a: EventBody, b: EventBody): number | undefined => after(a, b).get("node-01", 0)?.boots[0]?.entries.length;
+  const pairs = (event: EventBody, others: readonly object[]): void => {
+    assert.equal(entries(event, event), 1);
+    for (const other of others) assert.equal(entries(event, { ...event, ...other } as EventBody), 2, JSON.stringify(other));
+  };
+  pairs(dhcp("Rebind", "Reply", "ipxe"), [{ message: "Renew" }, { clientKind: "firmware-pxe" }, { duid: "01" }]);
+  pairs(dhcp("Solicit", "Advertise", "ipxe"), [{ answer: "Reply" }]);
+  pairs(rendered("/boot.ipxe"), [{ path: "/a.ipxe" }, { profile: "q" }, { stopped: "loop" }, { why: "v" }]);
+  pairs({ ...got("/d/linux", "iPXE/1", 404), why: "no such file" } as EventBody, [
+    { path: "/d/x" },
+    { status: 403 },
+    { why: "not ready" },
+    { method: "HEAD" },
+  ]);
+  assert.equal(entries(got("/d/linux", "iPXE/1"), got("/d/linux", "iPXE/1")), 2, "a download that is whole is one each time");
+});
+
+test("what goes on beside the stages says what was last; names are one, however long apart", () => {
+  const solicits: EventBody = { type: "ra.solicited", interface: "eth1", client };
+  const sent: EventBody = { type: "ra.sent", interface: "eth1", to: client, why: "solicited", client };
+  const counted: EventBody = { type: "dns.counted", rcode: "NOERROR", from: "cache", count: 40, client };
+  const beside = after(...INSTALLER, solicits, ...wait(20), solicits, sent, lookup, ...wait(20), lookup, counted).get("node-01", 0)
+    ?.boots[0]?.beside;
+  assert.deepEqual(
+    beside?.map(({ name, attempts, endedAt }) => [name, attempts, endedAt === null]),
+    [
+      ["router", 1, true],
+      ["router", 1, false],
+      ["names", 42, false],
+    ],
+  );
+  assert.ok(beside.every(({ detail }) => detail !== ""));
+  assert.notEqual(beside[0]?.detail, beside[1]?.detail);
+});
+
+test("what happened to nobody, or to nobody known, is in no timeline; that a machine stands still is not heard of it", () => {
+  const nobody = new Timelines();
+  const bus = new EventBus(
+    () => ({}),
+    () => 1000,
+  );
+  bus.subscribe(nobody.read);
+  bus.emit({ ...lookup });
+  bus.emit({ ...lookup, machine: "" } as EventBody);
+  assert.deepEqual([...nobody.ids()], []);
+  const stuck: EventBody = { type: "machine.stuck", rule: "kernel-missing", text: "", mend: "", machine: "node-01" };
+  const goesOn: EventBody = { type: "machine.goesOn", machine: "node-01" } as EventBody;
+  assert.equal(after(...SCRIPT, ...wait(60), stuck, goesOn).verdict("node-01", 70_000)?.rule, "kernel-not-asked-for");
+});
+
+test("boots that came to their program alone stop no script; a machine that is met anew is told of anew", () => {
+  assert.equal(after(...PROGRAM, ...PROGRAM, ...PROGRAM, ...PROGRAM).loop("node-01", 0, 16_000), null);
+  const missing = { ...got("/d/linux", "iPXE/1", 404), why: "no such file" } as EventBody;
+  const timelines = after(...SCRIPT, missing);
+  const told = (): number => [...timelines.newVerdicts(9_000)].length;
+  assert.deepEqual([told(), told()], [1, 0]);
+  timelines.forget("node-01");
+  for (const event of [...SCRIPT, missing]) timelines.read({ ...event, machine: "node-01", seq: 1, at: 9_000 } as BootEvent);
+  assert.equal(told(), 1);
+});
+
+test("of a stage 32 files are remembered, those asked for last", () => {
+  const files = Array.from({ length: 40 }, (_, i) => got(`/packages/${i}.gz`, "Wget"));
+  const [, stored] = after(...INSTALLER, ...files).takeUnstored(1)[0] ?? [];
+  const kept = stored?.boot.stages.at(-1)?.files.map(({ path }) => path);
+  assert.deepEqual([kept?.length, kept?.[0], kept?.at(-1)], [32, "/packages/8.gz", "/packages/39.gz"]);
 });
