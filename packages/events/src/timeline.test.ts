@@ -503,3 +503,30 @@ test("of a stage 32 files are remembered, those asked for last", () => {
   const kept = stored?.boot.stages.at(-1)?.files.map(({ path }) => path);
   assert.deepEqual([kept?.length, kept?.[0], kept?.at(-1)], [32, "/packages/8.gz", "/packages/39.gz"]);
 });
+
+test("a stage ends with the last good download of it, a script's with the first; by TFTP as by HTTP", () => {
+  const last = (...events: EventBody[]): readonly unknown[] => {
+    const stage = after(...events)
+      .get("node-01", 0)
+      ?.boots[0]?.stages.at(-1);
+    return [stage?.name, stage?.endedAt, stage?.sent, stage?.size, stage?.failed !== null];
+  };
+  const script = got("/boot.ipxe", "iPXE/1");
+  assert.deepEqual(last(...IPXE, script, ...wait(5), script), ["script", 7_000, 5, 5, false]);
+  assert.deepEqual(last(...KERNEL, got("/d/a.gz", "iPXE/1"), got("/d/b.gz", "iPXE/1")), ["initrd", 11_000, 10, 10, false]);
+  assert.deepEqual(last(...KERNEL, got("/d/a.gz", "iPXE/1", 404)), ["initrd", null, 0, 0, true]);
+  const tftp = (status: "sent" | "aborted" | "refused", sent: number): EventBody => ({
+    type: "tftp.finished",
+    id: 1,
+    path: "/ipxe/x86_64/ipxe.efi",
+    status,
+    sent,
+    size: 5,
+    seconds: 0,
+    client,
+  });
+  const firmware = BOOT.slice(0, 2);
+  assert.deepEqual(last(...firmware, tftp("refused", 0)), ["program", null, 0, 0, true]);
+  assert.deepEqual(last(...firmware, tftp("aborted", 3)), ["program", null, 3, 5, true]);
+  assert.deepEqual(last(...firmware, tftp("aborted", 3), tftp("sent", 5)), ["program", 4_000, 5, 5, false]);
+});
