@@ -225,7 +225,7 @@ export function listenings({ http, dns, tftp, console, networks }: Appliance): L
 function checkPorts(appliance: Appliance): Finding[] {
   const services = listenings(appliance);
   const meet = (a: Listen, b: Listen) =>
-    a === "networks" || b === "networks" || a.some((address) => address === "::" || b.includes(address));
+    a === "networks" || b === "networks" || b.includes("::") || a.some((address) => address === "::" || b.includes(address));
   return services.flatMap((service, index) => {
     const other = services
       .slice(0, index)

@@ -408,6 +408,22 @@ test("every architecture has the number that IANA's Processor Architecture Types
     0: "x86-bios",
     1: "nec-pc98",
     2: "itanium-uefi",
+  ["port: 69", "port: 80"],
+  ["http: {", "http: { port: 53,", "port-taken f:23:6: dns.port: port 53 is http's. Give dns another."],
+  ["http: {", "http: { tls: { cert: c, key: k, port: 80 },", "port-taken f:21:39: http.tls.port: port 80 is http's. Give https another."],
+  ...[
+    ["2001:db8:0:1::1", "::"],
+    ["::", "2001:db8:0:1::1"],
+    ["2001:db8:0:1::1", "2001:db8:0:1::1"],
+  ].map(
+    ([http, page]) =>
+      [
+        'http: { allow: [2001:db8::/32] }\ntftp: { port: 69 }\ndns: { upstreams: ["2001:4860:4860::8888"], allow: networks }\nconsole: { listen: "[::1]:8067", token: null }',
+        `http: { port: 8067, listen: ["${http}"] }\nconsole: { listen: "[${page}]:8067", token: secret }`,
+        "port-taken f:22:20: console.listen: port 8067 is http's. Give the console another.",
+      ] as const,
+  ),
+  ["http: { allow: [2001:db8::/32] }", 'http: { port: 8067, listen: ["2001:db8:0:1::1"] }'],
     3: "dec-alpha",
     4: "arc-x86",
     5: "intel-lean-client",
