@@ -85,6 +85,28 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "2001:db8:0:2::/120, advertise: { autonomous: false }",
     "pool-outside-prefix f:9:5: networks[1].dhcp.pool: auto needs a prefix of /112 or shorter. Give a range as the pool.",
   ],
+  [
+    "pool: auto",
+    "pool: 2001:db8::1-2001:db8:0:1::2",
+    "pool-outside-prefix f:8:35: networks[0].dhcp.pool: 2001:db8::1-2001:db8:0:1::2 is not inside 2001:db8:0:1::/64. Give a range inside it.",
+  ],
+  [
+    "pool: auto",
+    "pool: 2001:db8:0:1::1-2001:db8:0:2::1",
+    "pool-outside-prefix f:8:35: networks[0].dhcp.pool: 2001:db8:0:1::1-2001:db8:0:2::1 is not inside 2001:db8:0:1::/64. Give a range inside it.",
+  ],
+  ["pool: auto", "pool: 2001:db8:0:1::/64"],
+  [
+    "fe] }",
+    "fe], dhcp: { pool: 2001:db8:0:9::/64 } }",
+    "pool-outside-prefix f:10:100: networks[2].dhcp.pool: 2001:db8:0:9::-2001:db8:0:9:ffff:ffff:ffff:ffff is not inside 2001:db8:0:3::/64. Give a range inside it.",
+  ],
+  ["2001:db8:0:2::/64", "2001:db8:0:2::/112, advertise: { autonomous: false }"],
+  [
+    "2001:db8:0:2::/64",
+    "2001:db8:0:2::/113, advertise: { autonomous: false }",
+    "pool-outside-prefix f:9:5: networks[1].dhcp.pool: auto needs a prefix of /112 or shorter. Give a range as the pool.",
+  ],
   ["pool: auto", 'pool: auto, delegate: { prefix: "2001:db8:fff::/48", length: 48 }'],
   [
     "pool: auto",
@@ -97,6 +119,11 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "delegate-overlap f:8:61: networks[0].dhcp.delegate.prefix: overlaps with the prefix of a, which is on a link. Delegate prefixes that are on no link.",
   ],
   [
+    "pool: auto",
+    'pool: auto, delegate: { prefix: "2001:db8:0:3::/64", length: 64 }',
+    "delegate-overlap f:8:61: networks[0].dhcp.delegate.prefix: overlaps with the prefix of c, which is on a link. Delegate prefixes that are on no link.",
+  ],
+  [
     "pool: auto, lifetimes: { renew: 1000s } }\n  - { name: b, interface: eth2, prefix: 2001:db8:0:2::/64 }",
     'pool: auto, delegate: { prefix: "2001:db8:f00::/40", length: 60 } }\n  - { name: b, interface: eth2, prefix: 2001:db8:0:2::/64, dhcp: { delegate: { prefix: "2001:db8:fff::/48", length: 60 } } }',
     "delegate-overlap f:9:88: networks[1].dhcp.delegate.prefix: overlaps with what a delegates. Give each network its own.",
@@ -106,10 +133,16 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "{ renew: 1m, rebind: 2m, preferred: 5m, valid: 5m }",
     "lease-short f:8:99: warning: networks[0].dhcp.lifetimes.valid: a lease of 300s ends while an installation runs, and installers do not renew it. Write 10m or more.",
   ],
+  ["{ renew: 1000s }", "{ renew: 10m, rebind: 10m, preferred: 10m, valid: 10m }"],
   [
     "dns: { upstreams",
     "dns: { records: { n1: [2001:db8::1] }, upstreams",
     "record-hides-machine f:23:23: warning: dns.records.n1: it takes the place of machine n1's own name, whatever its address is. Delete the record, or name one of the two otherwise.",
+  ],
+  [
+    "dns: { upstreams",
+    "domain: rack.example\ndns: { records: { n1: [2001:db8::1], n1.rack.example: [2001:db8::1] }, upstreams",
+    `record-hides-machine f:24:55: warning: dns.records["n1.rack.example"]: it takes the place of machine n1's own name, whatever its address is. Delete the record, or name one of the two otherwise.`,
   ],
   [
     "managed: false, pool: auto",
@@ -121,6 +154,7 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "/64, advertise: { autonomous: false }, dhcp: { pool: none } }\n",
     "no-addresses f:9:108: warning: networks[1].dhcp.pool: machines get no address: pool is none and autonomous is false. Give a pool, or autonomous: true.",
   ],
+  ["/64 }\n", "/64, advertise: observe, dhcp: { pool: none } }\n"],
   [
     "renew: 1000s",
     "renew: 2001s",
@@ -152,6 +186,8 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "[3s, 3s]",
     "advertise-interval f:7:33: networks[0].advertise.interval[1]: 3s is not from 4s to 65535s. Most networks take 60s to 600s (RFC 4861 §6.2.1).",
   ],
+  ["[5s, 60s]", "[3s, 4s]"],
+  ["[5s, 60s], routerLifetime: 3m", "[5s, 65535s], preferredLifetime: 1d, validLifetime: 1d"],
   [
     "[5s, 60s], routerLifetime: 3m",
     "[5s, 65536s], preferredLifetime: 1d",
@@ -162,6 +198,14 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "routerLifetime: 59s",
     "router-lifetime f:7:55: networks[0].advertise.routerLifetime: 59s is neither 0s nor from the max interval, 60s, to 65535s. Write 180s, or 0s where we are no router.",
   ],
+  [
+    "routerLifetime: 3m",
+    "routerLifetime: 65536s",
+    "router-lifetime f:7:55: networks[0].advertise.routerLifetime: 65536s is neither 0s nor from the max interval, 60s, to 65535s. Write 180s, or 0s where we are no router.",
+  ],
+  ...["0s", "1m", "65535s"].map((lifetime) => ["routerLifetime: 3m", `routerLifetime: ${lifetime}`] as const),
+  ...["dnsLifetime: 0s", "dnsLifetime: 1m", "preferredLifetime: 0s", "preferredLifetime: 1m"].map((it) => ["mtu: 1500", it] as const),
+  ["mtu: 1500", "routes: [{ prefix: 2001:db8:100::/48, lifetime: 0s }, { prefix: 2001:db8:200::/48, lifetime: 1m }]"],
   [
     "mtu: 1500",
     "routes: [{ prefix: 2001:db8:100::/48, lifetime: 59s }]",
@@ -186,6 +230,12 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "2001:db8:0:2::/64",
     "2001:db8:0:2::/72",
     "autonomous-needs-64 f:9:5: networks[1].advertise.autonomous: no machine forms an address in 2001:db8:0:2::/72. SLAAC needs a /64: give one, or autonomous: false.",
+  ],
+  ["2001:db8:0:2::/64", "2001:db8:0:2::/72, advertise: { autonomous: false }"],
+  [
+    "2001:db8:0:2::/64",
+    "2001:db8:0:200::/56",
+    "autonomous-needs-64 f:9:5: networks[1].advertise.autonomous: no machine forms an address in 2001:db8:0:200::/56. SLAAC needs a /64: give one, or autonomous: false.",
   ],
   // profiles and machines
   [
@@ -245,6 +295,10 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "dhcp: false",
     "address-without-dhcp f:20:71: warning: machines[1].address: dhcp is off on a, so nothing leases it. Turn dhcp on, or delete it.",
   ],
+  [
+    ", address: 2001:db8:0:1:5054:ff:fe00:2 }",
+    " }\n  - { name: n3, uuid: 4c4c4544-0044-4810-8031-b4c04f4e3732, address: 2001:db8:0:1::3 }",
+  ],
   // boot
   [
     "userClass: iPXE, url",
@@ -278,6 +332,16 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "http-url-for-pxe f:14:37: warning: boot.rules[1].url: UEFI PXE firmware (x64-uefi) takes no HTTP URL, unless its ROM is iPXE. Write {{ tftp }}.",
   ],
   [
+    "{{ tftp }}/ipxe",
+    "http://[2001:db8::1]/ipxe",
+    "http-url-for-pxe f:14:37: warning: boot.rules[1].url: UEFI PXE firmware (x64-uefi) takes no HTTP URL, unless its ROM is iPXE. Write {{ tftp }}.",
+  ],
+  ["userClass: iPXE,", "userClass: iPXE, arch: x64-uefi,"],
+  ["arch: x64-uefi-http, vendorClass", "arch: ia32-uefi, vendorClass"],
+  ...["userClass: rack, arch: x64-uefi", "arch: x86-bios"].map(
+    (before) => ["- { userClass: iPXE", `- { ${before}, url: x }\n    - { userClass: iPXE`] as const,
+  ),
+  [
     '    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }\n    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }',
     '    - { arch: [x64-uefi, ebc], url: "{{ tftp }}/ipxe.efi" }\n    - { userClass: iPXE, url: "{{ http }}/boot.ipxe" }',
     "ipxe-would-loop f:13:7: warning: boot.rules[0]: iPXE under UEFI sends this architecture too, and would be given its boot program again and again. Move the rule with `userClass: iPXE` before it.",
@@ -287,6 +351,14 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     'duid: "0003000101", profile: one }\n  - { name: n2,',
     'port: { relay: "2001:db8:0:3::fe", interfaceId: Eth1/7 } }\n  - { name: n2, port: { relay: "2001:db8:0:3::fe", interfaceId: "0x457468312f37" },',
     "duplicate-machine-port f:20:23: machines[1].port: Eth1/7 of relay 2001:db8:0:3::fe is n1's. Give each machine its own.",
+  ],
+  [
+    'duid: "0003000101", profile: one }\n  - { name: n2,',
+    'port: { relay: "2001:db8:0:3::fe", interfaceId: Eth1/7 } }\n  - { name: n2, port: { relay: "2001:db8:0:3::fd", interfaceId: Eth1/7 },',
+  ],
+  [
+    'duid: "0003000101", profile: one }\n  - { name: n2,',
+    'port: { relay: "2001:db8:0:3::fe", interfaceId: a, remoteId: b } }\n  - { name: n2, port: { relay: "2001:db8:0:3::fe", interfaceId: a, remoteId: c },',
   ],
   // reserved prefixes
   ["address: 2001:db8:0:1:5054:ff:fe00:2", "prefix: 2001:db8:fff:10::/60"],
@@ -312,6 +384,12 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     "upstream-loop f:23:20: dns.upstreams[0]: ::1 is this forwarder itself. Give a resolver elsewhere, or on another port.",
   ],
   [
+    '"2001:4860:4860::8888"]',
+    '"2001:db8:9::1"], listen: ["2001:db8:9::1"]',
+    "upstream-loop f:23:20: dns.upstreams[0]: 2001:db8:9::1 is this forwarder itself. Give a resolver elsewhere, or on another port.",
+  ],
+  ["2001:4860:4860::8888", "[2001:db8:0:1::1]:5353"],
+  [
     'dns: { upstreams: ["2001:4860:4860::8888"], allow: networks }',
     "dns: { allow: [2001:db8:0:1::/64, 2001:db8:0:2::/64] }",
     "network-not-allowed f:23:15: dns.allow: refuses the machines on c. Add 2001:db8:0:3::/64, or write networks.",
@@ -327,8 +405,25 @@ const CASES: readonly (readonly [from: string, to: string, ...expected: string[]
     '"[::]:8067"',
     'console-needs-token f:24:20: console.listen: off loopback anyone could use the console. Give a token, or listen on "[::1]:8067".',
   ],
+  ['"[::1]:8067", token: null', '"[::]:8067", token: secret'],
   ['"[::1]:8067"', '"[::1]:80"', "port-taken f:24:20: console.listen: port 80 is http's. Give the console another."],
   ["port: 69", "port: 547", "port-taken f:22:15: tftp.port: port 547 is DHCPv6's. Give tftp another."],
+  ["port: 69", "port: 80"],
+  ["http: {", "http: { port: 53,", "port-taken f:23:6: dns.port: port 53 is http's. Give dns another."],
+  ["http: {", "http: { tls: { cert: c, key: k, port: 80 },", "port-taken f:21:39: http.tls.port: port 80 is http's. Give https another."],
+  ...[
+    ["2001:db8:0:1::1", "::"],
+    ["::", "2001:db8:0:1::1"],
+    ["2001:db8:0:1::1", "2001:db8:0:1::1"],
+  ].map(
+    ([http, page]) =>
+      [
+        'http: { allow: [2001:db8::/32] }\ntftp: { port: 69 }\ndns: { upstreams: ["2001:4860:4860::8888"], allow: networks }\nconsole: { listen: "[::1]:8067", token: null }',
+        `http: { port: 8067, listen: ["${http}"] }\nconsole: { listen: "[${page}]:8067", token: secret }`,
+        "port-taken f:22:20: console.listen: port 8067 is http's. Give the console another.",
+      ] as const,
+  ),
+  ["http: { allow: [2001:db8::/32] }", 'http: { port: 8067, listen: ["2001:db8:0:1::1"] }'],
 ];
 
 test("each check finds what it is for, and that alone", () => {
@@ -346,11 +441,59 @@ test("a reserved prefix inside the delegated one has the delegated length", () =
   ]);
 });
 
-test("a resolver of ours is not told while dns is off", () => {
-  const text = SOUND.replace("mtu: 1500", "dns: [2001:db8:0:1::1]").replace(/dns: \{ up.*\n/, "dns: false\n");
-  assert.deepEqual(findings(text), [
-    "dns-is-off f:7:64: networks[0].advertise.dns: machines are told to ask us, and dns is off. Turn dns on, or name another resolver.",
-  ]);
+test("a reserved address is one that a machine would form only where it does not ask for another", () => {
+  const differs = (from: string, to: string) =>
+    findings(SOUND.replace("2001:db8:0:1:5054:ff:fe00:2", "2001:db8:0:1::77").replace(from, to)).map((finding) => finding.split(" ", 1)[0]);
+  assert.deepEqual(differs("pool: auto", "pool: auto"), ["address-differs-from-slaac"]);
+  for (const [from, to] of [
+    ["managed: false", "managed: true"],
+    ["mtu: 1500", "autonomous: false"],
+    ["advertise: {", "advertise: observe # {"],
+    ["advertise: {", "advertise: false # {"],
+  ] as const)
+    assert.deepEqual(differs(from, to), [], to);
+});
+
+test("an address may be in a network whose prefix only the host knows", () => {
+  const text = SOUND.replace("2001:db8:0:1:5054:ff:fe00:2", "2001:db8:0:4::2");
+  assert.equal(findings(text).length, 1);
+  assert.deepEqual(findings(text.replace(", prefix: 2001:db8:0:2::/64", "")), []);
+});
+
+test("a URL asks for a service however its template is spaced", () => {
+  const off = SOUND.replace("tftp: { port: 69 }", "tftp: false");
+  for (const template of ["{{tftp}}", "{{-  tftp }}"]) {
+    const [found, ...more] = findings(off.replace("{{ tftp }}", template));
+    assert.match(found ?? "", /^rule-needs-service .*boot\.rules\[1\]\.url/);
+    assert.deepEqual(more, []);
+  }
+});
+
+test("a resolver of ours is not told while dns is off, by advertisements or by DHCPv6; another may be", () => {
+  const off = SOUND.replace(/dns: \{ up.*\n/, "dns: false\n");
+  for (const [from, place] of [
+    ["mtu: 1500", "f:7:64: networks[0].advertise.dns"],
+    ["pool: auto", "f:8:34: networks[0].dhcp.dns"],
+  ] as const) {
+    assert.deepEqual(findings(off.replace(from, "dns: [2001:db8:9::1, 2001:db8:0:1::1]")), [
+      `dns-is-off ${place}: machines are told to ask us, and dns is off. Turn dns on, or name another resolver.`,
+    ]);
+    assert.deepEqual(findings(off.replace(from, "dns: [2001:db8:9::1]")), []);
+  }
+});
+
+test("dns.allow has to let in the networks whose machines are told to ask us, and no others", () => {
+  const only = SOUND.replace("allow: networks }", "allow: [2001:db8:0:2::/63] }");
+  const elsewhere = only.replace("mtu: 1500", "dns: [2001:db8:9::1]").replace("pool: auto", "dns: [2001:db8:9::1]");
+  assert.deepEqual(findings(elsewhere), []);
+  for (const text of [only, elsewhere.replace("dns: [2001:db8:9::1], lifetimes", "dns: [2001:db8:0:1::1], lifetimes")])
+    assert.match(findings(text).join(), /^network-not-allowed f:23:52: dns\.allow: refuses the machines on a\./);
+});
+
+test("port 547 is free where no network has DHCPv6", () => {
+  const text = "networks: [{ interface: eth1, dhcp: false }]\ntftp: { port: 547 }\n";
+  assert.deepEqual(findings(text), []);
+  assert.match(findings(text.replace("dhcp: false", "dhcp: {}")).join(), /^port-taken /);
 });
 
 test("a file of relayed networks alone has to say how their machines reach us", () => {
@@ -408,22 +551,6 @@ test("every architecture has the number that IANA's Processor Architecture Types
     0: "x86-bios",
     1: "nec-pc98",
     2: "itanium-uefi",
-  ["port: 69", "port: 80"],
-  ["http: {", "http: { port: 53,", "port-taken f:23:6: dns.port: port 53 is http's. Give dns another."],
-  ["http: {", "http: { tls: { cert: c, key: k, port: 80 },", "port-taken f:21:39: http.tls.port: port 80 is http's. Give https another."],
-  ...[
-    ["2001:db8:0:1::1", "::"],
-    ["::", "2001:db8:0:1::1"],
-    ["2001:db8:0:1::1", "2001:db8:0:1::1"],
-  ].map(
-    ([http, page]) =>
-      [
-        'http: { allow: [2001:db8::/32] }\ntftp: { port: 69 }\ndns: { upstreams: ["2001:4860:4860::8888"], allow: networks }\nconsole: { listen: "[::1]:8067", token: null }',
-        `http: { port: 8067, listen: ["${http}"] }\nconsole: { listen: "[${page}]:8067", token: secret }`,
-        "port-taken f:22:20: console.listen: port 8067 is http's. Give the console another.",
-      ] as const,
-  ),
-  ["http: { allow: [2001:db8::/32] }", 'http: { port: 8067, listen: ["2001:db8:0:1::1"] }'],
     3: "dec-alpha",
     4: "arc-x86",
     5: "intel-lean-client",

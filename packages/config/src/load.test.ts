@@ -247,6 +247,66 @@ test("problems in included files name that file and its own keys", async () => {
   assert.deepEqual((await shown()).slice(1), ["inc/m/2.yaml:1:1: networks: unknown key. Known here: profiles, machines. [unknown-key]"]);
 });
 
+test("included files are read in the order of their names, the file itself is not one, and one that cannot be read is an error", async () => {
+  const main = await write(
+    "order/appliance.yaml",
+    `networks: [{ interface: eth1 }]\ninclude: ["*.yaml", ${join(folder, "elsewhere")}/*.yaml]\nmachines: [{ name: n1, mac: 52:54:00:00:00:01 }]\n`,
+  );
+  await write("order/b.yaml", "machines: [{ name: n3, mac: 52:54:00:00:00:03 }]\n");
+  await write("order/a.yaml", "profiles: { ask: { script: none.ipxe } }\nmachines: [{ name: n2, mac: 52:54:00:00:00:02 }]\n");
+  await write("elsewhere/z.yaml", "machines: [{ name: n0, mac: 52:54:00:00:00:04 }]\n");
+  const loaded = await loadAppliance(main);
+  assert.ok("appliance" in loaded);
+  assert.equal(loaded.appliance.machines.map(({ name }) => name).join(" "), "n1 n0 n2 n3");
+  const { file, line, column } = loaded.locate({
+    id: "unknown-name",
+    severity: "error",
+    path: ["profiles", "ask", "script"],
+    what: "",
+    mend: "",
+  });
+  assert.deepEqual([relative(folder, file), line, column], ["order/a.yaml", 1, 28]);
+  await mkdir(join(folder, "order/c.yaml"));
+  const refused = await loadAppliance(main);
+  assert.ok("problems" in refused);
+  assert.match(refused.problems.map(formatProblem).join(), /^\S+order\/c\.yaml: cannot be read: EISDIR\./);
+});
+
+test("what is given is what the services see: paths from the file's folder, sizes, architectures, domain and token", async () => {
+  const file = await write(
+    "given/appliance.yaml",
+    `domain: Rack.Example
+networks: [{ interface: eth1 }]
+boot: { rules: [{ arch: X64-UEFI, url: x }] }
+http: { root: files, cache: 512M, listen: ["2001:db8::1"], allow: [2001:db8::/32], templates: [a], tls: { cert: c.pem, key: /k.pem } }
+console: { token: secret }
+`,
+  );
+  const loaded = await loadAppliance(file);
+  assert.ok("appliance" in loaded);
+  const { domain, boot, http, tftp, console } = loaded.appliance;
+  assert.deepEqual([domain, boot.rules?.[0]?.arch, http?.cache, console?.token], ["rack.example", [7], 512_000_000, "secret"]);
+  assert.deepEqual(http?.tls, { cert: join(folder, "given/c.pem"), key: "/k.pem", port: 443, name: null });
+  const served = { root: join(folder, "given/files"), listen: ["2001:db8::1"], allow: [prefixOf("2001:db8::", 32)], templates: ["a"] };
+  assert.deepEqual(tftp, { port: 69, ...served });
+  const { root, listen, allow, templates } = http ?? {};
+  assert.deepEqual({ root, listen, allow, templates }, served);
+  const all = assemble(readSource("a.yaml", "networks: [{ interface: eth1 }]\nhttp: { cache: 2G }\n"), []);
+  assert.ok("appliance" in all && all.appliance.http?.cache === 2_000_000_000);
+});
+
+test("wait needs no definition wherever it is named", () => {
+  for (const text of [
+    "networks: [{ interface: eth1 }]\ndefaultProfile: wait\n",
+    "networks: [{ interface: eth1, defaultProfile: wait }]\n",
+    "networks: [{ interface: eth1 }]\nmachines: [{ mac: 52:54:00:00:00:01, profile: wait }]\n",
+  ]) {
+    const loaded = assemble(readSource("a.yaml", text), []);
+    assert.ok("appliance" in loaded, text);
+    assert.deepEqual(loaded.appliance.profiles.wait, { kind: "wait", poll: 30, bootProgram: "ipxe" });
+  }
+});
+
 test("a file that is not there is said plainly", async () => {
   const loaded = await loadAppliance("/nonexistent/appliance.yaml");
   assert.ok("problems" in loaded);

@@ -38,6 +38,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "http: { templates: [*.ipxe] }": 'yaml-quote 21: YAML reads *.ipxe as a reference to an anchor that does not exist. Quote it: "*.ipxe".',
   "site: &a [*a]": 'yaml-quote 11: YAML reads *a as a reference to an anchor that it is part of. Quote it: "*a".',
   "site: !secret x": "yaml-syntax 7: unresolved tag: !secret. Delete the tag, or quote the value.",
+  "http: !secret x": "yaml-syntax 7: unresolved tag: !secret. Delete the tag, or quote the value.",
   "site: 'x": "yaml-syntax 7: missing closing 'quote. Close the quote.",
   "\tsite: x": "yaml-syntax 1: tabs are not allowed as indentation. Indent with spaces.",
   "---\nsite: x": "yaml-syntax 1: a second YAML document. Keep one: delete the line ---.",
@@ -47,6 +48,9 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
     "control-character 7: a line break or another control character in a value. Write it on one line, or fold lines with >-.",
   // Keys
   "sites: x": 'unknown-key 1: sites: unknown key. Did you mean "site"?',
+  "HTTP: false": 'unknown-key 1: HTTP: unknown key. Did you mean "http"?',
+  "dns: { forwarders: ['2001:db8::1'] }": 'unknown-key 8: dns.forwarders: unknown key. Did you mean "upstreams"?',
+  "boot: { subnet: x }": "unknown-key 9: boot.subnet: unknown key. Known here: rules.",
   "http: { certificate: x }":
     "unknown-key 9: http.certificate: unknown key. Known here: port, listen, allow, root, listing, templates, cache, tls.",
   "profiles: { a: { kernel: { amd64: x } } }": 'unknown-key 28: profiles.a.kernel.amd64: unknown key. Did you mean "x64"?',
@@ -85,6 +89,8 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
     'invalid-value 19: machines[0].mac: "52:54:00:11:22" is not a MAC address. Write e.g. 52:54:00:d6:c2:a9.',
   "machines: [{ mac: ff:ff:ff:ff:ff:ff }]":
     "invalid-value 19: machines[0].mac: ff:ff:ff:ff:ff:ff is no machine's MAC address. Give the address of its network card.",
+  "machines: [{ mac: 00:00:00:00:00:00 }]":
+    "invalid-value 19: machines[0].mac: 00:00:00:00:00:00 is no machine's MAC address. Give the address of its network card.",
   "machines: [{ name: node-01 }]":
     "invalid-value 12: machines[0]: nothing tells this machine from others. Give its mac, uuid, duid or port.",
   "machines: [{ name: n.rack, mac: 52:54:00:d6:c2:a9 }]":
@@ -92,6 +98,11 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
   "machines: [{ uuid: abc }]":
     'invalid-value 20: machines[0].uuid: "abc" is not an SMBIOS UUID. Write e.g. 4c4c4544-0044-4810-8031-b4c04f4e3732.',
   "machines: [{ duid: xy }]": 'invalid-value 20: machines[0].duid: "xy" is not a DUID in hex. Write e.g. 00:03:00:01:52:54:00:d6:c2:a9.',
+  'machines: [{ duid: "0003000" }]':
+    'invalid-value 20: machines[0].duid: "0003000" is not a DUID in hex. Write e.g. 00:03:00:01:52:54:00:d6:c2:a9.',
+  "console: { listen: '[::1]:0' }": 'invalid-value 20: console.listen: "[::1]:0" is not an address with a port. Write e.g. "[::1]:8067".',
+  "console: { listen: '[::1]:65536' }":
+    'invalid-value 20: console.listen: "[::1]:65536" is not an address with a port. Write e.g. "[::1]:8067".',
   "console: { listen: '::1' }": 'invalid-value 20: console.listen: ::1 has no port. Write "[::1]:8067".',
   "dns: { upstreams: [8.8.8.8] }": "invalid-value 20: dns.upstreams[0]: 8.8.8.8 is IPv4. Give an IPv6 address: netboot6 speaks IPv6 alone.",
   "dns: { dns64: 64:ff9b::/95 }":
@@ -115,6 +126,7 @@ const ON_LINE_2: Readonly<Record<string, string>> = {
     'invalid-value 64: machines[0].port.interfaceId: expected an interface-id, and YAML reads the number 291 here. Write e.g. "Eth1/7", and quote it: "...".',
   'machines: [{ name: a, port: { relay: 2001:db8::1, interfaceId: "0x123" } }]':
     'invalid-value 64: machines[0].port.interfaceId: "0x123" is not hex. Write two digits for each byte, e.g. 0x0a17.',
+  "state: { database: 5 }": "not-supported 10: state.database: not supported yet. Delete it: leases are kept in state.dir.",
   "mirrors: { /debian: x }": "not-supported 1: mirrors: not supported yet. Delete it: the key is reserved for a cache of package mirrors.",
 };
 
@@ -139,11 +151,27 @@ const NETWORKS: Readonly<Record<string, string>> = {
     "invalid-value 39: networks[0].relays: only a relayed network has these. Say relayed: true, or delete it.",
   "[{ interface: eth1, prefix: 'fe80::/64' }]":
     "invalid-value 39: networks[0].prefix: fe80::/64 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
+  "[{ interface: eth1, prefix: 'ff02::/64' }]":
+    "invalid-value 39: networks[0].prefix: ff02::/64 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
+  "[{ interface: eth1, prefix: '2001:db8::/127' }]":
+    "invalid-value 39: networks[0].prefix: 2001:db8::/127 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
+  "[{ interface: eth1, prefix: '2000::/7' }]":
+    "invalid-value 39: networks[0].prefix: 2000::/7 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
   "[{ interface: eth1, prefix: '2001:db8::' }]": "invalid-value 39: networks[0].prefix: 2001:db8:: has no length. Write 2001:db8::/64.",
   "[{ interface: eth1, prefix: 2001:db8::1/64 }]":
     "invalid-value 39: networks[0].prefix: 2001:db8::1/64 has bits set beyond its length. Write 2001:db8::/64.",
   "[{ interface: eth1, address: fe80::1 }]":
     "invalid-value 40: networks[0].address: fe80::1 is no address that other networks reach. Give a global or unique-local address.",
+  ...Object.fromEntries(
+    ["ff02::1", "::", "::1"].map((address) => [
+      `[{ interface: eth1, address: '${address}' }]`,
+      `invalid-value 40: networks[0].address: ${address} is no address that other networks reach. Give a global or unique-local address.`,
+    ]),
+  ),
+  "[{ interface: eth4567890123456 }]":
+    'invalid-value 25: networks[0].interface: "eth4567890123456" is not an interface\'s name. Write e.g. eth1.',
+  "[{ interface: eth1, dhcp: { lifetimes: { valid: 4294967295s } } }]":
+    "invalid-value 59: networks[0].dhcp.lifetimes.valid: 4294967295s is too long. Durations are below 2^32 - 1 seconds.",
   "[{ interface: eth1, advertise: tru }]":
     'invalid-value 42: networks[0].advertise: expected false, observe or the settings of advertise, not "tru". Write e.g. { interval: [5s, 60s] }.',
   "[{ interface: eth1, advertise: { interval: [5s] } }]":
@@ -160,6 +188,8 @@ const NETWORKS: Readonly<Record<string, string>> = {
     'invalid-value 45: networks[0].dhcp.pool: "all" is not a range, a prefix, "none" or "auto". Write e.g. 2001:db8:0:1::1000-2001:db8:0:1::ffff.',
   "[{ interface: eth1, dhcp: { pool: 2001:db8::2-2001:db8::1 } }]":
     "invalid-value 45: networks[0].dhcp.pool: 2001:db8::2-2001:db8::1 ends before it begins. Write 2001:db8::1-2001:db8::2.",
+  "[{ interface: eth1, dhcp: { pool: 2001:db8::1-2001:db8::2-2001:db8::3 } }]":
+    'invalid-value 45: networks[0].dhcp.pool: "2001:db8::1-2001:db8::2-2001:db8::3" is not a range, a prefix, "none" or "auto". Write e.g. 2001:db8:0:1::1000-2001:db8:0:1::ffff.',
   "[{ interface: eth1, dhcp: { delegate: { prefix: 'fe80::/48', length: 60 } } }]":
     "invalid-value 59: networks[0].dhcp.delegate.prefix: fe80::/48 cannot be the prefix of a network. Give a global or unique-local prefix, most often a /64.",
 };
@@ -182,6 +212,48 @@ test("so does every mistake in a network", () => {
     ]);
 });
 
+test("the longest and the shortest that are right are taken, and no longer ones", () => {
+  const domain = "a23456789.".repeat(25);
+  const machine = (duid: string, interfaceId: string) =>
+    `machines: [{ name: a, duid: "${duid}", port: { relay: 2001:db8::1, interfaceId: "${interfaceId}" } }]`;
+  const file = (network: string, line: string) => problemsOf(`networks: [{ interface: eth456789012345, ${network} }]\n${line}\n`);
+  for (const [network, line] of [
+    ["prefix: 2001:db8::/126, advertise: false, dhcp: { pool: none }", `domain: ${domain}abc`],
+    ["prefix: '2000::/8', advertise: { autonomous: false }", machine("0".repeat(260), "x".repeat(256))],
+    ["dhcp: { lifetimes: { valid: 4294967294s } }", 'console: { listen: "[::1]:65535" }'],
+    ["dhcp: { lifetimes: { valid: 4000s } }", 'console: { listen: "[::1]:1" }'],
+  ] as const)
+    assert.deepEqual(file(network, line), []);
+  for (const line of [`domain: ${domain}abcd`, machine("0".repeat(262), "x"), machine("000300", "x".repeat(513))])
+    assert.equal(file("relayed: false", line).length, 1, line);
+});
+
+test("the place is of the text that is meant: behind an alias, after a tab, with Windows' line ends, the last of two that are called so", () => {
+  const [unknown] = problemsOf("networks: [{ interface: eth1 }]\ntftp: &t { port: 69, prot: 1 }\nhttp: *t\n");
+  assert.match(unknown ?? "", /^unknown-key appliance\.yaml:2:22: http\.prot: /);
+  assert.deepEqual(problemsOf("networks: [{ interface: eth1 }]\ntftp: { port: 0 }\nlog: {}\ntftp: { port: 70000 }\n"), [
+    "duplicate-key appliance.yaml:4:1: key tftp is given twice. Keep one of them.",
+    "invalid-value appliance.yaml:4:15: tftp.port: expected a whole number from 1 to 65535, not 70000. Write e.g. 80.",
+  ]);
+  const shown = (text: string) => {
+    const loaded = assemble(readSource("f", text), []);
+    return "problems" in loaded ? loaded.problems.map(formatProblem) : [];
+  };
+  assert.deepEqual(shown("networks: [{ interface: eth1 }]\r\nsites: x\r\n"), [
+    'f:2:1: sites: unknown key. Did you mean "site"? [unknown-key]\n  sites: x\n  ^',
+  ]);
+  assert.deepEqual(shown("networks: [{ interface: eth1 }]\nlog: {\tlevl: x }\n"), [
+    'f:2:8: log.levl: unknown key. Did you mean "level"? [unknown-key]\n  log: {\tlevl: x }\n        \t^',
+  ]);
+});
+
+test("aliases that multiply are refused, whatever they would come to", () => {
+  const lists = [..."abcd"].map((name, i) => `${name}: &${name} [${Array(10).fill(i === 0 ? "x" : `*${"abcd"[i - 1]}`)}]\n`);
+  assert.deepEqual(problemsOf(lists.join("")), [
+    "yaml-syntax appliance.yaml:1:1: aliases that multiply. Write the values out where the aliases stand.",
+  ]);
+});
+
 test("several mistakes are all told, in the order of the file", () => {
   const text = "networks:\n  - interface: eth1\n    adress: 2001:db8::1\n    dhcp:\n      preference: 300\nhttpd: false\n";
   assert.deepEqual(
@@ -191,6 +263,12 @@ test("several mistakes are all told, in the order of the file", () => {
       "invalid-value appliance.yaml:5:19: networks[0].dhcp.preference:",
       "unknown-key appliance.yaml:6:1: httpd:",
     ],
+  );
+  assert.deepEqual(
+    problemsOf("networks: [{ interface: eth1 }]\nmachines: [{ prt: 7, uuid: x, port: 7, mac: zz }]\n").map(
+      (problem) => problem.split(":")[2],
+    ),
+    ["14", "28", "37", "45"],
   );
 });
 
