@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { chownSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -45,6 +56,68 @@ test("what may wait goes with the next commit, or with the closing", async (t) =
     ["a", "b", "c"],
   );
   await second.close();
+});
+
+/** What is stored in the end; it may take as long as a slow disk does. */
+async function untilStored(dir: string, expected: Readonly<Record<string, unknown>>): Promise<void> {
+  const stored = () => Object.fromEntries(readStored(dir).map(({ key, value }) => [key, value]));
+  for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50)))
+    if (JSON.stringify(stored()) === JSON.stringify(expected)) return;
+  assert.deepEqual(stored(), expected);
+}
+
+test("what may wait is stored in a moment, though nothing else is: also what comes while a commit is under way", async (t) => {
+  const dir = tempDir(t);
+  const store = await openStore(dir);
+  store.later([{ kind: "machine", key: "a", value: 1 }]);
+  await untilStored(dir, { a: 1 });
+  const underWay = store.commit([{ kind: "lease", key: "b", value: 2 }]);
+  setImmediate(() => store.later([{ kind: "machine", key: "c", value: 3 }]));
+  await underWay;
+  await untilStored(dir, { a: 1, b: 2, c: 3 });
+  await store.close();
+});
+
+test("a commit that is handed over while another is under way comes right after it; one of nothing is done", {
+  timeout: 30_000,
+}, async (t) => {
+  const store = await openStore(tempDir(t));
+  t.mock.timers.enable({ apis: ["setTimeout"] }); // no leisure comes
+  const first = store.commit([{ kind: "lease", key: "a", value: 1 }]);
+  const second = await new Promise<Promise<void>[]>((resolve) =>
+    setImmediate(() => resolve([store.commit([{ kind: "lease", key: "b", value: 2 }])])),
+  );
+  assert.notEqual(second[0], first);
+  await Promise.all([first, ...second]);
+  await store.commit([]);
+  await store.close();
+});
+
+test("what is deleted may be put again, and to delete what is not there does no harm to the rest", async (t) => {
+  const dir = tempDir(t);
+  const store = await openStore(dir);
+  const put = (key: string, value: unknown) => ({ kind: "lease", key, value });
+  await store.commit([put("a", 1)]);
+  await store.commit([put("a", null)]);
+  await store.commit([put("a", 2)]);
+  await store.commit([put("gone", null), put("b", 3)]);
+  await store.close();
+  await untilStored(dir, { a: 2, b: 3 });
+});
+
+test("what was to be stored at leisure with a commit that fails does not go before what is newer", async (t) => {
+  const dir = tempDir(t);
+  const store = await openStore(dir);
+  const other = new DatabaseSync(join(dir, "netboot6.db"));
+  other.exec("BEGIN IMMEDIATE");
+  store.later([{ kind: "machine", key: "a", value: 1 }]);
+  const failing = assert.rejects(store.commit([{ kind: "lease", key: "b", value: 2 }]), /locked/);
+  setImmediate(() => store.later([{ kind: "machine", key: "a", value: 2 }])); // the commit is under way
+  await failing;
+  other.exec("ROLLBACK");
+  other.close();
+  await store.close();
+  await untilStored(dir, { a: 2 });
 });
 
 test("a commit that fails rejects, and what was to be stored at leisure with it is stored later", async (t) => {
@@ -131,6 +204,16 @@ test("a lock file that is none is named, with the mend", async (t) => {
   });
   rmSync(join(dir, "lock"));
   await (await openStore(dir)).close();
+});
+
+test("a file that cannot be opened is left as it is, and why is said", async (t) => {
+  const dir = tempDir(t);
+  mkdirSync(join(dir, "netboot6.db"));
+  await assert.rejects(openStore(dir), { message: `cannot open ${dir}/netboot6.db: unable to open database file` });
+  assert.deepEqual(
+    readdirSync(dir).filter((name) => name.startsWith("netboot6")),
+    ["netboot6.db"],
+  );
 });
 
 test("a folder that cannot be made is a plain message", async (t) => {
