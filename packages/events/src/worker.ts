@@ -48,6 +48,8 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
   };
 
   let running: Running<Settings> | null = null;
+  const starting = Promise.withResolvers<Running<Settings>>();
+  starting.promise.catch(() => {}); // it may be that nobody waits
   port.on("message", async (message: ToWorker) => {
     if (message.say === "answer") {
       const waiting = asked.get(message.id);
@@ -59,10 +61,13 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
     } else if (message.say === "ping") say({ say: "pong", id: message.id });
     else if (message.say === "news") running?.tell?.(message.news);
     else if (message.say === "reload") {
-      const error = await running?.reload(message.settings as Settings).then(
-        () => undefined,
-        (cause: Error) => cause.message,
-      );
+      // One that starts was given the settings of before.
+      const error = await starting.promise
+        .then((started) => started.reload(message.settings as Settings))
+        .then(
+          () => undefined,
+          (cause: Error) => cause.message,
+        );
       say({ say: "reloaded", id: message.id, ...(error === undefined ? {} : { error }) });
     } else if (message.say === "stop") {
       await running?.stop();
@@ -75,7 +80,9 @@ export async function runWorker<Settings>(start: Start<Settings>): Promise<void>
   try {
     running = await start(workerData as Settings, link);
     say({ say: "ready", listens: running.listens });
+    starting.resolve(running);
   } catch (cause) {
+    starting.reject(cause as Error);
     say({ say: "failed", why: (cause as Error).message });
     port.close();
   }

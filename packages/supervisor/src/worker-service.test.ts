@@ -168,6 +168,24 @@ test("what is told to a worker while it starts reaches it once it is up", async 
   await until(tells("it hears a name"));
 });
 
+test("a reload while a worker starts again is taken by it once it is up", async (t) => {
+  const again = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<string>();
+  let starts = 0;
+  const { worker, settings, until } = supervise(t, "exit", async () => {
+    if (++starts === 1) return "yes";
+    again.resolve();
+    return answer.promise;
+  });
+  await worker.start();
+  await again.promise;
+  settings.how = "stay";
+  const reloading = worker.reload();
+  answer.resolve("yes");
+  await reloading;
+  await until(tells("it takes stay"));
+});
+
 test("a question that main cannot answer fails there, with the reason", async (t) => {
   const { worker } = supervise(t, "stay", () => Promise.reject(new Error("no such token")));
   await assert.rejects(worker.start(), /no such token/);
