@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { MachineConfig } from "@netboot6/config";
 import { type Lease, Leases } from "@netboot6/leases";
 import { Machines } from "@netboot6/machines";
@@ -66,30 +66,93 @@ test("the address that a machine forms itself keeps its name when the lease is r
   assert.deepEqual(namesNow(lease(own, "m-2", { state: "released" })), {}, "another machine's MAC is in it");
 });
 
-test("a change of the names is told once, a renewal is none", async () => {
+test("an address is a name's once, and nobody claims the name of a machine that has none yet", () => {
+  const without = { name: "node-02", macs: [], duid: "02", uuid: null, port: null, address: null, prefix: null };
+  const all = new Machines([...configured, without] as unknown as MachineConfig[]);
+  const leases = [lease("2001:db8::a", "node-01"), lease("2001:db8::c", "m-1", { hostname: "node-02.rack.example" })];
+  assert.deepEqual(Object.fromEntries(namesOf(all, new Leases(leases), DOMAIN, 1500)), {
+    "node-01.rack.example": ["2001:db8::a"],
+    "m-1.rack.example": ["2001:db8::c"],
+  });
+});
+
+/** Names that are watched, on a clock of the test's own. */
+function watching(t: TestContext) {
   const leases = new Leases();
   const told: (readonly NameChange[])[] = [];
-  let gathered = 0;
+  const clock = { milliseconds: 0, unixSeconds: 1500, gathering: 0, gathered: 0 };
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  t.mock.method(performance, "now", () => clock.milliseconds);
   const gather = () => {
-    gathered++;
-    return namesOf(machines, leases, DOMAIN, 1500);
+    clock.gathered++;
+    clock.milliseconds += clock.gathering;
+    return namesOf(machines, leases, DOMAIN, clock.unixSeconds);
+  };
+  const pass = (milliseconds: number): void => {
+    clock.milliseconds += milliseconds;
+    t.mock.timers.tick(milliseconds);
   };
   const end = watchNames(
     gather,
     () => leases.changes,
     (changed) => told.push(changed),
   );
+  assert.deepEqual(told.splice(0), [[{ name: "node-01.rack.example", addresses: ["2001:db8::a"] }]]);
+  return { leases, told, clock, pass, end };
+}
+
+test("a change of the names is told once, a renewal is none", (t) => {
+  const { leases, told, clock, pass, end } = watching(t);
   leases.put(lease("2001:db8::b", "m-1"));
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  pass(250);
   leases.put(lease("2001:db8::b", "m-1", { validUntil: 3000 }));
-  await new Promise((resolve) => setTimeout(resolve, 600));
-  assert.equal(gathered, 2, "the renewal was not looked at");
+  pass(250);
+  assert.equal(clock.gathered, 2, "the renewal was not looked at");
   leases.put(lease("2001:db8::b", "m-1", { state: "released" }));
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  leases.put(lease("2001:db8::c", "m-1"));
+  pass(250);
+  leases.put(lease("2001:db8::c", "m-1", { state: "released" }));
+  pass(250);
   end();
+  leases.put(lease("2001:db8::d", "m-1"));
+  pass(250);
   assert.deepEqual(told, [
-    [{ name: "node-01.rack.example", addresses: ["2001:db8::a"] }],
     [{ name: "m-1.rack.example", addresses: ["2001:db8::b"] }],
+    [{ name: "m-1.rack.example", addresses: ["2001:db8::c"] }],
     [{ name: "m-1.rack.example", addresses: [] }],
   ]);
+});
+
+test("a lease that ended is told within a minute, though nothing else changes", (t) => {
+  const { leases, told, clock, pass, end } = watching(t);
+  leases.put(lease("2001:db8::b", "m-1"));
+  pass(250);
+  clock.unixSeconds = 2001;
+  pass(59_000);
+  assert.equal(told.length, 1);
+  pass(1_000);
+  assert.deepEqual(told.slice(1), [[{ name: "m-1.rack.example", addresses: [] }]]);
+  end();
+});
+
+test("names are gathered for a twentieth of the time at most", (t) => {
+  const { leases, told, clock, pass, end } = watching(t);
+  clock.gathering = 100;
+  leases.put(lease("2001:db8::b", "m-1"));
+  pass(250);
+  leases.put(lease("2001:db8::c", "m-1"));
+  pass(1_750);
+  assert.equal(told.length, 1);
+  pass(250);
+  assert.equal(told.length, 2);
+  end();
+});
+
+test("a wall clock that is set back holds no name up", (t) => {
+  const { leases, told, pass, end } = watching(t);
+  t.mock.method(Date, "now", () => 0);
+  leases.put(lease("2001:db8::b", "m-1"));
+  pass(250);
+  assert.equal(told.length, 1);
+  end();
 });

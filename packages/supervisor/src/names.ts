@@ -62,17 +62,18 @@ const GATHERING_SHARE = 20;
 export function watchNames(names: () => Names, changes: () => number, tell: (changed: readonly NameChange[]) => void): () => void {
   let known: Names = new Map();
   let seen = Number.NaN;
-  let gathered = 0;
+  let gathered = Number.NEGATIVE_INFINITY;
   let rest = 0;
   const look = (): void => {
-    const since = Date.now() - gathered;
+    const began = performance.now(); // the wall clock steps when time is set
+    const since = began - gathered;
     if (since < rest || (changes() === seen && since < ENDED_MS)) return;
     seen = changes();
     const current = names();
     const changed = changedNames(known, current);
     known = current;
-    rest = (Date.now() - gathered - since) * GATHERING_SHARE;
-    gathered = Date.now();
+    gathered = performance.now();
+    rest = (gathered - began) * GATHERING_SHARE;
     if (changed.length > 0) tell(changed);
   };
   look();
