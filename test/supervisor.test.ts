@@ -86,9 +86,13 @@ test("without its privileges it ends with exit code 2 and says which are missing
   const vlan = makeVlan(t);
   vlan.server.run(["chmod", "-R", "a+rwX", vlan.dir]);
   const before = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--bounding-set", "-all"];
-  const appliance = new Appliance(vlan, { configuration: TWO_LINES, before });
+  const configuration = `${TWO_LINES}http: { port: 8080, tls: { cert: cert.pem, key: key.pem } }\n`;
+  const appliance = new Appliance(vlan, { configuration, before });
   assert.equal(await appliance.exit, 2);
-  assert.match(appliance.errors, /CAP_NET_RAW[\s\S]*CAP_NET_BIND_SERVICE[\s\S]*setpriv/);
+  assert.match(
+    appliance.errors,
+    /CAP_NET_RAW[\s\S]*CAP_NET_BIND_SERVICE: port 547 \(DHCPv6\), port 443 \(HTTPS\), port 69 \(TFTP\), port 53 \(DNS\)\n[\s\S]*setpriv/,
+  );
 });
 
 test("an interface that is missing, then an address that is tentative, are waited for", async (t) => {

@@ -22,6 +22,7 @@ function lowPorts({ networks, http, tftp, dns, console: page }: Appliance): [por
   const ports: [number, string][] = [];
   if (networks.some((network) => network.dhcp)) ports.push([547, "DHCPv6"]);
   if (http) ports.push([http.port, "HTTP"]);
+  if (http?.tls) ports.push([http.tls.port, "HTTPS"]);
   if (tftp) ports.push([tftp.port, "TFTP"]);
   if (dns) ports.push([dns.port, "DNS"]);
   if (page) ports.push([page.port, "console"]);
