@@ -245,6 +245,16 @@ ${INSTALLER}`;
     duids: string[];
     boot: { stage: string };
   };
+test("a prefix that becomes longer or shorter on the interface is followed", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
+  const from = appliance.lines.length;
+  vlan.server.ip("addr del 2001:db8:0:1::1/64 dev prov0\naddr add 2001:db8:0:1::1/65 dev prov0 nodad");
+  await until("the new prefix", () => appliance.lines.slice(from).some((line) => line.event === "appliance.reloaded"));
+  const [network] = await appliance.get<{ prefix: string }[]>("/networks");
+  assert.equal(network?.prefix, "2001:db8:0:1::/65");
+});
+
   type Told = { boots: { startedAt: number; stages: { name: string }[] }[]; verdict: unknown };
 
   const first = await startAppliance(t, vlan, { configuration });

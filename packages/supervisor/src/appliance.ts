@@ -339,5 +339,6 @@ const sameNetworks = (a: readonly Network[], b: readonly Network[]): boolean =>
     (network, i) =>
       network.address === b[i]?.address &&
       network.prefix.address === b[i]?.prefix.address &&
+      network.prefix.length === b[i]?.prefix.length &&
       JSON.stringify(network.link) === JSON.stringify(b[i]?.link),
   );
