@@ -1,7 +1,8 @@
 /** The process as an operator and systemd see it: start, ready, reload, stop, privileges, a host that is not ready yet. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { Appliance, NETBOOT6, type ProvisioningVlan, SimulatedRack } from "@netboot6/lab";
@@ -39,6 +40,22 @@ test("two lines are enough: every service answers, one JSON line says ready, SIG
   assert.equal(await appliance.stop(), 0);
   assert.ok(Date.now() - started < 5000);
   await until("a final advertisement", () => /router lifetime 0s/.test(heard()));
+});
+
+test("what is wrong, and does not keep it from starting, is told as it starts: with the file's place, and of a store that it put aside", async (t) => {
+  const vlan = makeVlan(t);
+  mkdirSync(join(vlan.dir, "state"));
+  writeFileSync(join(vlan.dir, "state/netboot6.db"), "");
+  const appliance = await startAppliance(t, vlan, { configuration: `${TWO_LINES}    dhcp: { lifetimes: { preferred: 5m, valid: 5m } }\n` });
+  for (const what of [
+    /appliance\.yaml:3:48: warning: networks\[0\]\.dhcp\.lifetimes\.valid: .*\. Write 10m or more\. \[lease-short\]$/,
+    /warning: http\.root: there is no folder .* \[missing-boot-file\]$/,
+    /the lease store was damaged \(it is empty\); it was put aside as .*netboot6\.db\.damaged-/,
+  ])
+    assert.ok(
+      appliance.lines.some(({ event, msg }) => event === "appliance.warned" && what.test(msg)),
+      `${what}: ${JSON.stringify(appliance.lines)}`,
+    );
 });
 
 test("what is turned off is not there; what is left works", async (t) => {
@@ -123,6 +140,10 @@ test("SIGHUP reloads the file; a bad one is refused and the old one stays", asyn
   appliance.signal("SIGHUP");
   const refused = await appliance.waitFor((line) => line.event === "appliance.refused", 10);
   assert.match(refused.msg, /the old one stays.*appliance\.yaml:1/s);
+  writeFileSync(appliance.file, `${TWO_LINES}state: { dir: other }\nlog: { format: pretty }\n`);
+  appliance.signal("SIGHUP");
+  for (const key of ["state.dir", "log.format"])
+    await appliance.waitFor((line) => line.event === "appliance.warned" && line.msg === `${key} changes with the next start`, 10);
   assert.equal(await appliance.stop(), 0);
 });
 
@@ -224,6 +245,16 @@ test("what a reload says of a network is in force though its address is missing 
   await appliance.waitFor((line) => line.event === "appliance.resumed", 10);
 });
 
+test("a prefix that becomes longer or shorter on the interface is followed", async (t) => {
+  const vlan = makeVlan(t);
+  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
+  const from = appliance.lines.length;
+  vlan.server.ip("addr del 2001:db8:0:1::1/64 dev prov0\naddr add 2001:db8:0:1::1/65 dev prov0 nodad");
+  await until("the new prefix", () => appliance.lines.slice(from).some((line) => line.event === "appliance.reloaded"));
+  const [network] = await appliance.get<{ prefix: string }[]>("/networks");
+  assert.equal(network?.prefix, "2001:db8:0:1::/65");
+});
+
 test("machines, leases, what was installed and every boot survive a restart", async (t) => {
   const root = await bootAssets();
   const vlan = makeVlan(t);
@@ -245,16 +276,6 @@ ${INSTALLER}`;
     duids: string[];
     boot: { stage: string };
   };
-test("a prefix that becomes longer or shorter on the interface is followed", async (t) => {
-  const vlan = makeVlan(t);
-  const appliance = await startAppliance(t, vlan, { configuration: TWO_LINES });
-  const from = appliance.lines.length;
-  vlan.server.ip("addr del 2001:db8:0:1::1/64 dev prov0\naddr add 2001:db8:0:1::1/65 dev prov0 nodad");
-  await until("the new prefix", () => appliance.lines.slice(from).some((line) => line.event === "appliance.reloaded"));
-  const [network] = await appliance.get<{ prefix: string }[]>("/networks");
-  assert.equal(network?.prefix, "2001:db8:0:1::/65");
-});
-
   type Told = { boots: { startedAt: number; stages: { name: string }[] }[]; verdict: unknown };
 
   const first = await startAppliance(t, vlan, { configuration });
@@ -323,6 +344,13 @@ test("check names what is missing and the interfaces there are", async (t) => {
   writeFileSync(file, TWO_LINES);
   const good = await vlan.server.exec([NETBOOT6, "check", "--config", file]);
   assert.equal(good.code, 0, good.stdout + good.stderr);
+  writeFileSync(file, `${TWO_LINES}machines: [{ mac: "${MAC}", address: 2001:db8:0:9::5 }]\n`);
+  const contradicted = await vlan.server.exec([NETBOOT6, "check", "--config", file]);
+  assert.equal(contradicted.code, 2);
+  assert.match(
+    contradicted.stdout,
+    /check\.yaml:3:49: machines\[0\]\.address: 2001:db8:0:9::5 is in no network\. Give one in 2001:db8:0:1::\/64\./,
+  );
 });
 
 test("check names the program that has a port, resolvers that do not answer, and takes a netboot6 that runs for none of them", async (t) => {
