@@ -19,19 +19,20 @@ const ethernet = (payload: Buffer, vlan = false): Buffer =>
 const cooked = (payload: Buffer): Buffer => Buffer.concat([Buffer.alloc(14), Buffer.from("86dd", "hex"), payload]);
 const cooked2 = (payload: Buffer): Buffer => Buffer.concat([Buffer.from("86dd", "hex"), Buffer.alloc(18), payload]);
 
-function pcap(link: number, frames: readonly Buffer[], little = true): Buffer {
+function pcap(link: number, frames: readonly Buffer[], little = true, magic = 0xa1b2c3d4): Buffer {
   const words = (...values: number[]): Buffer => {
     const bytes = Buffer.alloc(values.length * 4);
     for (const [i, value] of values.entries()) little ? bytes.writeUInt32LE(value, i * 4) : bytes.writeUInt32BE(value, i * 4);
     return bytes;
   };
   return Buffer.concat([
-    words(0xa1b2c3d4, 0, 0, 0, 65535, link),
+    words(magic, 0, 0, 0, 65535, link),
     ...frames.flatMap((frame) => [words(1, 2, frame.length, frame.length), frame]),
   ]);
 }
 
-function pcapng(link: number, frame: Buffer): Buffer {
+/** One section, in which the frame is of the last of the links. */
+function pcapng(links: readonly number[], frame: Buffer): Buffer {
   const block = (type: number, body: Buffer): Buffer => {
     const padded = Buffer.concat([body, Buffer.alloc((4 - (body.length % 4)) % 4)]);
     const size = Buffer.alloc(4);
@@ -40,14 +41,18 @@ function pcapng(link: number, frame: Buffer): Buffer {
     head.writeUInt32LE(type);
     return Buffer.concat([head, size, padded, size]);
   };
-  const interfaceBlock = Buffer.alloc(8);
-  interfaceBlock.writeUInt16LE(link);
+  const interfaceBlock = (link: number): Buffer => {
+    const body = Buffer.alloc(8);
+    body.writeUInt16LE(link);
+    return block(1, body);
+  };
   const packetHead = Buffer.alloc(20);
+  packetHead.writeUInt32LE(links.length - 1, 0);
   packetHead.writeUInt32LE(frame.length, 12);
   packetHead.writeUInt32LE(frame.length, 16);
   return Buffer.concat([
     block(0x0a0d0d0a, Buffer.from("4d3c2b1a01000000ffffffffffffffff", "hex")),
-    block(1, interfaceBlock),
+    ...links.map(interfaceBlock),
     block(6, Buffer.concat([packetHead, frame])),
   ]);
 }
@@ -60,11 +65,21 @@ test("messages to DHCPv6 servers are read out of pcap and pcapng, of every link 
   assert.deepEqual(readCapture(pcap(101, [packet()])), EXPECTED);
   assert.deepEqual(readCapture(pcap(113, [cooked(packet())])), EXPECTED);
   assert.deepEqual(readCapture(pcap(276, [cooked2(packet())])), EXPECTED);
-  assert.deepEqual(readCapture(pcapng(1, ethernet(packet()))), EXPECTED);
+  for (const magic of [0xa1b23c4d, 0xa1b2c3d4])
+    for (const little of [true, false]) assert.deepEqual(readCapture(pcap(1, [ethernet(packet())], little, magic)), EXPECTED);
+  assert.deepEqual(readCapture(pcapng([1], ethernet(packet()))), EXPECTED);
+  const tcp = packet();
+  tcp[6] = 6;
+  assert.deepEqual(readCapture(pcap(101, [tcp])), []);
+});
+
+test("a packet of a pcapng is of its interface, of which each section begins anew to count", () => {
+  const sections = [pcapng([1, 101], packet()), pcapng([276], cooked2(packet()))];
+  assert.deepEqual(readCapture(Buffer.concat(sections)), [...EXPECTED, ...EXPECTED]);
 });
 
 test("another file is refused; a capture that is cut anywhere is read as far as it goes", () => {
   assert.throws(() => readCapture(Buffer.from("networks:\n")), /neither pcap nor pcapng/);
-  for (const whole of [pcap(1, [ethernet(packet())]), pcapng(1, ethernet(packet()))])
+  for (const whole of [pcap(1, [ethernet(packet())]), pcapng([1], ethernet(packet()))])
     for (let length = 24; length < whole.length; length++) assert.ok(readCapture(whole.subarray(0, length)).length <= 1);
 });

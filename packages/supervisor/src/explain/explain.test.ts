@@ -3,9 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type HostInterface, loadAppliance, resolveNetworks } from "@netboot6/config";
+import { encodeIa, encodeStatus, OptionCode } from "@netboot6/codec";
+import { ARCH_NAMES, type HostInterface, loadAppliance, resolveNetworks } from "@netboot6/config";
 import { Registry } from "../registry.ts";
 import { Explainer } from "./explain.ts";
+import { optionsInWords } from "./options.ts";
 import { messageOf } from "./question.ts";
 
 const CONFIGURATION = `
@@ -27,12 +29,12 @@ const HOST: HostInterface = {
   addresses: [address("fe80::1a:b0ff:fe00:1"), address("2001:db8:0:1::1")],
 };
 
-async function explainer(t: { after: (f: () => void) => void }) {
+async function explainer(t: { after: (f: () => void) => void }, configuration = CONFIGURATION) {
   const dir = mkdtempSync(join(tmpdir(), "netboot6-explain-"));
   t.after(() => rmSync(dir, { recursive: true }));
   mkdirSync(join(dir, "boot-assets/ipxe/x86_64"), { recursive: true });
   writeFileSync(join(dir, "boot-assets/ipxe/x86_64/ipxe.efi"), "");
-  writeFileSync(join(dir, "appliance.yaml"), CONFIGURATION);
+  writeFileSync(join(dir, "appliance.yaml"), configuration);
   const loaded = await loadAppliance(join(dir, "appliance.yaml"));
   if (!("appliance" in loaded)) throw new Error(loaded.problems.map(({ what }) => what).join());
   const { appliance } = loaded;
@@ -87,4 +89,58 @@ test("its script is the one that it would be served; nothing is stored", async (
   const registry = await Registry.open(appliance);
   assert.deepEqual([...registry.machines.all(), ...registry.leases.all()], []);
   await registry.close();
+});
+
+test("a machine behind a relay is asked for by the link-address and the relay that its network names", async (t) => {
+  const { relayed } = await explainer(
+    t,
+    CONFIGURATION.replace('relays: ["2001:db8:0:2::fe"]', 'relays: ["2001:db8:0:2::fe"], linkAddresses: ["2001:db8:ff::1"]'),
+  );
+  const { bytes, source, destination } = messageOf(question, relayed);
+  assert.deepEqual([Buffer.from(bytes.subarray(2, 18)).toString("hex"), source], ["20010db800ff00000000000000000001", "2001:db8:0:2::fe"]);
+  assert.equal(destination, "2001:db8:0:1::1");
+  const { bytes: plain } = messageOf(question, { ...relayed, linkAddresses: null });
+  assert.equal(Buffer.from(plain.subarray(2, 18)).toString("hex"), "20010db8000000020000000000000000");
+});
+
+test("firmware of each architecture that boots by HTTP says HTTPClient, all other PXEClient; a system says neither, and no rule is for it", async (t) => {
+  const { onLink, make } = await explainer(t);
+  const says = (arch: number | null) =>
+    /(HTTP|PXE)Client:Arch:\d{5}/.exec(Buffer.from(messageOf({ ...question, arch }, onLink).bytes).toString("latin1"))?.[0];
+  for (const [arch, name] of ARCH_NAMES.entries())
+    assert.equal(says(arch), `${name.endsWith("-http") ? "HTTP" : "PXE"}Client:Arch:${String(arch).padStart(5, "0")}`);
+  assert.equal(says(null), undefined);
+  const { answer, rules } = make().explain(messageOf({ ...question, arch: null }, onLink), "prov0");
+  assert.deepEqual([answer, rules], ["Advertise", []]);
+});
+
+test("where HTTP is off the script is TFTP's; where GRUB is the boot program it is GRUB's", async (t) => {
+  for (const [configuration, script] of [
+    [`${CONFIGURATION}http: false\n`, /^#!ipxe\n/],
+    [CONFIGURATION.replace("{ kernel: debian/linux,", "{ bootProgram: grub, kernel: debian/linux,"), /if linux .\/debian\/linux/],
+  ] as const) {
+    const { onLink, make } = await explainer(t, configuration);
+    const explaining = make();
+    const { addresses } = explaining.explain(messageOf(question, onLink), "prov0");
+    assert.match((await explaining.script("node-01", addresses[0] ?? ""))?.script ?? "", script);
+  }
+});
+
+test("options are told by their names, and what is in them in words", () => {
+  const u32 = (value: number) => Uint8Array.of(0, 0, value >> 8, value & 0xff);
+  const iaNa = encodeIa({ iaid: 1, t1: 2, t2: 3, options: [{ code: OptionCode.statusCode, data: encodeStatus(2, "none left") }] });
+  assert.deepEqual(
+    optionsInWords([
+      { code: OptionCode.iaNa, data: iaNa },
+      { code: OptionCode.preference, data: Uint8Array.of(255) },
+      { code: OptionCode.solMaxRt, data: u32(3600) },
+      { code: 65000, data: Uint8Array.of(1, 0xab) },
+    ]),
+    [
+      ["ia-na", "IAID 1, T1 2 s, T2 3 s; status 2 none left"],
+      ["preference", "255"],
+      ["sol-max-rt", "3600 s"],
+      ["option 65000", "01ab"],
+    ],
+  );
 });
