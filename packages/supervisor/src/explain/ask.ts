@@ -72,10 +72,14 @@ function questionOf({ mac, uuid, arch, userClass, relay }: AskedFor): Question {
     return result;
   };
   const uuidText = (text: string): string | null => (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : null);
+  const archOf = (text: string): number | null => {
+    const arch = /^\d{1,5}$/.test(text) ? Number(text) : archNumber(text.toLowerCase());
+    return arch !== null && arch <= 0xffff ? arch : null;
+  };
   return {
     mac: read<Mac>("MAC", mac, parseMac),
     uuid: read("UUID", uuid, uuidText),
-    arch: read("architecture", arch, (text) => (/^\d{1,5}$/.test(text) ? Number(text) : archNumber(text))),
+    arch: read("architecture", arch, archOf),
     userClass: userClass ?? null,
     relay: read("relay", relay, canonicalAddress),
   };

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { encodeIa, encodeStatus, OptionCode } from "@netboot6/codec";
 import { ARCH_NAMES, type HostInterface, loadAppliance, resolveNetworks } from "@netboot6/config";
 import { Registry } from "../registry.ts";
+import { type AskedFor, explainTo } from "./ask.ts";
 import { Explainer } from "./explain.ts";
 import { optionsInWords } from "./options.ts";
 import { messageOf } from "./question.ts";
@@ -41,7 +42,8 @@ async function explainer(t: { after: (f: () => void) => void }, configuration = 
   const { networks } = resolveNetworks(appliance, [HOST]);
   const [onLink, relayed] = networks;
   assert.ok(onLink && relayed);
-  return { appliance, onLink, relayed, make: () => new Explainer(appliance, networks, Registry.inMemory(appliance, networks)) };
+  const place = () => ({ appliance, networks, registry: Registry.inMemory(appliance, networks) });
+  return { appliance, onLink, relayed, place, make: () => new Explainer(appliance, networks, Registry.inMemory(appliance, networks)) };
 }
 
 const question = { mac: "52:54:00:00:00:01", uuid: null, arch: 16, userClass: null, relay: null };
@@ -89,6 +91,41 @@ test("its script is the one that it would be served; nothing is stored", async (
   const registry = await Registry.open(appliance);
   assert.deepEqual([...registry.machines.all(), ...registry.leases.all()], []);
   await registry.close();
+});
+
+test("what is asked is understood as the configuration would be, or refused: nothing is explained of another machine than was meant", async (t) => {
+  const { place } = await explainer(t);
+  const mac = "52:54:00:00:00:01";
+  const ask = (asked: AskedFor) => explainTo(asked, place(), null);
+  for (const [asked, why] of [
+    [{}, "neither a MAC nor a UUID tells the machine"],
+    [{ mac: "52:54" }, "MAC 52:54 is not understood"],
+    [{ uuid: "1234" }, "UUID 1234 is not understood"],
+    [{ mac, arch: "x99" }, "architecture x99 is not understood"],
+    [{ mac, arch: "65536" }, "architecture 65536 is not understood"],
+    [{ mac, relay: "10.0.0.1" }, "relay 10.0.0.1 is not understood"],
+    [{ mac, network: "rack-3" }, "no network is called rack-3; there are: prov0, rack-2"],
+  ] as const)
+    await assert.rejects(ask(asked), { name: "QuestionError", message: why });
+  for (const arch of ["16", "x64-uefi-http", "X64-UEFI-HTTP"]) {
+    const { network, explanations } = await ask({ mac: mac.toUpperCase(), arch });
+    assert.deepEqual([network, explanations[0]?.machine, explanations[0]?.rules[1]?.whyNot], ["prov0", "node-01", null]);
+  }
+  const relayed = await ask({ mac, arch: "16", relay: "2001:db8:0:2::fe" });
+  assert.deepEqual([relayed.network, relayed.explanations[0]?.answer, relayed.advertisement], ["rack-2", "Advertise", null]);
+  const ipxe = await ask({ mac, arch: "7", userClass: "iPXE" });
+  assert.equal(ipxe.explanations[0]?.rules[0]?.whyNot, null);
+});
+
+test("of a capture the newest message that is answered with an address has its script shown", async (t) => {
+  const { onLink, place } = await explainer(t);
+  const other = messageOf({ ...question, mac: "52:54:00:00:00:02" }, onLink);
+  const { explanations, served } = await explainTo({}, place(), [other, messageOf(question, onLink)]);
+  assert.deepEqual(
+    explanations.map(({ machine }) => machine),
+    ["m-525400000002", "node-01"],
+  );
+  assert.match(served?.script ?? "", /disk=\/dev\/vda/);
 });
 
 test("a machine behind a relay is asked for by the link-address and the relay that its network names", async (t) => {
