@@ -113,3 +113,54 @@ test("it fits a terminal of 80 columns; no reason is cut", () => {
   for (const line of tables.flatMap((table) => table.split("\n"))) assert.ok(line.length <= 80, line);
   assert.match(tables[1]?.replace(/\s+/g, " ") ?? "", /it was offered that .*boot rule 2: its arch is 16/);
 });
+
+/** What is said of a machine with these boots. */
+function textOf(boots: readonly object[], machine: object = {}, boot = 1): string {
+  const told = { machine: "node-01", boots, verdict: null } as unknown as TimelineView;
+  return stripVTControlCharacters(machineText({ ...MACHINE, ...machine } as MachineView, told, { boot, now: 100_000 }));
+}
+const stage = { startedAt: 0, endedAt: null, detail: "", sent: 0, size: 0, attempts: 1, failed: null };
+const boot = { startedAt: 0, stages: [{ ...stage, name: "kernel" }], beside: [], entries: [] };
+
+test("a machine is told by all that it is known by; who never booted has no boot, who did once has one", () => {
+  const known = { addresses: ["2001:db8:0:1::7", "2001:db8:0:1::8"], uuid: "4c4c4544-0044-4810-8031-b4c04f4e3732", lastSeen: 95_000 };
+  const text = textOf([], known);
+  assert.match(text, /^leases +2001:db8:0:1::7, 2001:db8:0:1::8$/m);
+  assert.match(text, /^UUID +4c4c4544-0044-4810-8031-b4c04f4e3732$/m);
+  assert.match(text, /^heard +5s ago$/m);
+  assert.doesNotMatch(text, /begun|STAGE/);
+  assert.match(textOf([boot]), /^its boot, begun 1m 40s ago:$/m);
+  assert.doesNotMatch(textOf([boot]), /^UUID|earlier/m);
+});
+
+test("why it stands still is the newest boot's; a stage that an earlier one broke off in goes on no more", () => {
+  const verdict = { rule: "kernel-missing", text: "no kernel", mend: "Put it there." };
+  const stuck = (number: number) => textOf([boot, boot], { verdict }, number);
+  assert.match(stuck(1), /\n\nstands still: no kernel\nPut it there\. \(kernel-missing\)$/);
+  assert.match(stuck(1), /^kernel +\+0\.0 s +1m 40s /m);
+  assert.doesNotMatch(stuck(2), /stands still/);
+  assert.match(stuck(2), /^kernel +\+0\.0 s +- /m);
+});
+
+test("of a file that is under way it is said how much of it was sent", () => {
+  assert.match(textOf([{ ...boot, stages: [{ ...stage, name: "kernel", sent: 2_000_000, size: 8_000_000 }] }]), / 2\.0 MB of 8\.0 MB/);
+});
+
+test("of each kind the newest decision stands, where it was made; why nothing was answered is one", () => {
+  const entries = [
+    { at: 1000, type: "dhcpv6.answered", text: "DHCPv6 Solicit answered with x", why: ["first"] },
+    { at: 2000, type: "dhcpv6.dropped", text: "DHCPv6 Solicit dropped: no pool: none left", why: [] },
+    { at: 3000, type: "dhcpv6.answered", text: "DHCPv6 Solicit answered with x", why: ["second"] },
+    { at: 9000, type: "http.finished", text: "HTTP GET /x: 200", why: [] },
+  ];
+  const earlier = textOf([
+    { ...boot, entries },
+    { ...boot, startedAt: 50_000 },
+  ]);
+  assert.match(earlier, /^2 +1m 40s ago +9s +kernel/m);
+  const [, decisions] = /^DECISION.*?\n(.*)$/ms.exec(textOf([{ ...boot, entries }])) ?? [];
+  assert.deepEqual(decisions?.trim().split(/ *\n/), [
+    "DHCPv6 Solicit dropped  +2.0 s  no pool: none left",
+    "DHCPv6 Solicit          +3.0 s  second",
+  ]);
+});

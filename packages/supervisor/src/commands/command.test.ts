@@ -64,6 +64,8 @@ test("leases: what was imported, what there is and what was released, as JSON an
   const again = await netboot6("leases", "release", ADDRESS, "--json");
   assert.deepEqual([again.code, again.out, again.err], [1, "", `netboot6: ${ADDRESS} is not leased\n`]);
   assert.equal((await netboot6("leases", "release", "nonsense")).code, 2);
+  const delegated = await netboot6("leases", "release", "2001:DB8:FFF::/60");
+  assert.deepEqual([delegated.code, delegated.err], [1, "netboot6: 2001:db8:fff::/60 is not leased\n"]);
   assert.equal((await netboot6("leases", "import", "none.csv")).code, 1);
 });
 
@@ -352,6 +354,191 @@ test("assets: on a terminal a bar shows how far a download is; the table has the
   });
   await new Promise((resolve) => list.once("close", resolve));
   assert.match(table, new RegExp(`^FILE +SIZE +SHA-256 +USED BY +FROM\\nos/image +2\\.0 MB +${sum.slice(0, 12)} +- +http`));
+});
+
+/** Nothing of it is on this host's networks, or on a port that some program may have. */
+const QUIET = CONFIGURATION.replace(" }]", ", dhcp: false }]").concat("http: false\ndns: false\ntftp: false\n");
+
+test("check: 0 where it would start, each warning told once; 1 where the host is not ready; 2 where a file that it names is wrong", async (t) => {
+  const port = createServer().listen(0, "::1");
+  await new Promise((resolve) => port.once("listening", resolve));
+  t.after(() => port.close());
+  const taken = `[::1]:${(port.address() as AddressInfo).port}`;
+  const netboot6 = commandIn(t, {
+    "good.yaml": QUIET,
+    "open.yaml": QUIET.replace(', relays: ["2001:db8:0:2::fe"]', ""),
+    "away.yaml": QUIET.replace("networks: [", "networks: [{ interface: away0, dhcp: false, advertise: false }, "),
+    "taken.yaml": QUIET.replace("[::1]:9", taken),
+    "files.yaml": QUIET.replace("http: false", "http: { port: 9009, tls: { cert: none.pem, key: none.pem, port: 9010 } }"),
+  });
+  const network = "network rack-2: our address is 2001:db8:0:2::1, the prefix 2001:db8:0:2::/64\n";
+  const [good, open, away, inUse, files] = await Promise.all(
+    ["good", "open", "away", "taken", "files"].map((file) => netboot6("check", "-c", `${file}.yaml`)),
+  );
+  assert.deepEqual([good?.code, good?.out], [0, `${network}good.yaml: good\n`]);
+  assert.equal(open?.code, 0);
+  assert.match(
+    open?.out ?? "",
+    /^open\.yaml:1:12: warning: networks\[0\]: anyone may relay for it\..* \[relays-open\]\n.*\n.*\^\nnetwork /,
+  );
+  assert.equal(open?.out.match(/relays-open/g)?.length, 1);
+  assert.ok(open?.out.endsWith("open.yaml: it would start; see above\n"));
+  assert.equal(away?.code, 1);
+  assert.match(away?.out ?? "", /^missing: interface away0 does not exist/m);
+  assert.equal(inUse?.code, 1);
+  assert.match(inUse?.out ?? "", /: warning: console\.listen: TCP port \d+ of \[::1\] is in use by node/);
+  assert.equal(files?.code, 2);
+  assert.match(files?.out ?? "", /^files\.yaml:3:\d+: warning: http\.root: there is no folder .* \[missing-boot-file\]$/m);
+  assert.match(files?.out ?? "", /^files\.yaml:3:\d+: http\.tls.*none\.pem.* \[bad-certificate\]$/m);
+
+  const json = async (file: string) => JSON.parse((await netboot6("check", "-c", file, "--json")).out);
+  const networks = [{ name: "rack-2", address: "2001:db8:0:2::1", prefix: "2001:db8:0:2::/64" }];
+  assert.deepEqual(await json("good.yaml"), { problems: [], missing: [], networks });
+  const { missing } = await json("away.yaml");
+  assert.match(missing[0], /away0 does not exist/);
+  const [problem] = (await json("open.yaml")).problems;
+  assert.deepEqual(
+    [problem.id, problem.severity, problem.file, problem.line, problem.column],
+    ["relays-open", "warning", "open.yaml", 1, 12],
+  );
+});
+
+test("leases are listed in the order of their addresses, with what is left of them", async (t) => {
+  const rows: KeaRow[] = [
+    ["10", "01"],
+    ["9", "02", { lifetime: 0xffffffff, expire: Math.floor(Date.now() / 1000) + 0xffffffff }],
+    ["11", "03"],
+  ];
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION, "kea.csv": keaFile(...rows) });
+  await netboot6("leases", "import", "kea.csv");
+  await netboot6("leases", "release", "2001:DB8:0:2:0:0:0:11");
+  const { out } = await netboot6("leases");
+  const [head, ...lines] = out.trimEnd().split("\n");
+  assert.match(head ?? "", /^ADDRESS +MACHINE +NETWORK +STATE +ENDS IN$/);
+  for (const [i, end] of ["9 .* bound +never", "10 .* rack-2 +bound +\\d+d \\d+h", "11 .* released +-"].entries())
+    assert.match(lines[i] ?? "", new RegExp(`^2001:db8:0:2::${end}$`));
+});
+
+test("explain: neither MAC nor UUID nor capture is wrong use; a machine that would not be answered is 1", async (t) => {
+  const netboot6 = commandIn(t, { "appliance.yaml": CONFIGURATION });
+  const nobody = await netboot6("explain");
+  assert.deepEqual([nobody.code, nobody.err], [2, "netboot6: give --mac, --uuid or --pcap\n"]);
+  const mac = ["--mac", "52:54:00:00:00:01"];
+  const refused = await netboot6("explain", ...mac, "--network", "rack-2", "--relay", "2001:db8::9");
+  assert.equal(refused.code, 1);
+  assert.match(refused.out, /is not answered:\n {2}because +relay 2001:db8::9 is not among the relays of network rack-2/);
+  assert.equal((await netboot6("explain", ...mac, "--relay", "2001:db8:0:2::fe")).code, 0);
+});
+
+/** What an appliance would answer: by method and path under /api/v1; what it was asked. */
+async function appliance(t: TestContext, answers: Readonly<Record<string, unknown>>): Promise<{ configuration: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer(async (request, response) => {
+    const body = (await Array.fromAsync(request)).join("");
+    const what = `${request.method} ${request.url?.replace("/api/v1", "")}`;
+    asked.push(`${what}${body && ` ${body}`}`);
+    const answer = request.headers.authorization === "Bearer secret" ? answers[what] : undefined;
+    if (answer !== undefined) response.end(JSON.stringify(answer));
+    else response.writeHead(404, { "content-type": "application/problem+json" }).end('{"detail":"it is not known"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { configuration: CONFIGURATION.replace('"[::1]:9"', `"[::]:${port}", token: secret`), asked };
+}
+
+test("what the API is asked for by each command, and the exit codes of what it answers", async (t) => {
+  const view = (id: string) => ({
+    id,
+    macs: [],
+    addresses: [],
+    boots: { profile: "rescue", why: "x" },
+    boot: { stage: "new" },
+    stage: null,
+    verdict: null,
+  });
+  const stuck = { ...view("stuck"), verdict: { rule: "kernel-missing", text: "no kernel", mend: "Put it there." } };
+  const boot = { startedAt: 0, stages: [], beside: [], entries: [] };
+  const status = { site: "lab", version: "1", ready: true, services: [{ service: "dns", ready: true }], waiting: null, startedAt: 0 };
+  const { configuration, asked } = await appliance(t, {
+    "GET /machines?": [view("node-10"), view("node-9")],
+    "GET /machines?network=prov&stage=kernel&verdict=any&search=n": [stuck],
+    "GET /machines": [view("node-9")],
+    "GET /networks": [],
+    "GET /status": status,
+    "GET /machines/node-9": view("node-9"),
+    "GET /machines/node-9/timeline": { boots: [boot] },
+    "GET /machines/stuck": stuck,
+    "GET /machines/stuck/timeline": { boots: [] },
+    "PUT /machines/node-9/profile": {},
+    "POST /machines/node-9/boot-again": {},
+    "DELETE /machines/node-9": {},
+  });
+  const netboot6 = commandIn(t, { "appliance.yaml": configuration });
+  const gives = async (code: number, ...args: string[]): Promise<Said> => {
+    const said = await netboot6(...args);
+    assert.equal(said.code, code, `${args}: ${said.out}${said.err}`);
+    return said;
+  };
+  const numbers = ["0", "2", "1.5", "x"];
+  const [all, lab, unknown, ...noBoots] = await Promise.all([
+    gives(0, "machines", "--json"),
+    gives(0, "status"),
+    gives(1, "machine", "none"),
+    ...numbers.map((number) => gives(2, "machine", "node-9", "--boot", number)),
+    gives(1, "machines", "--network", "prov", "--stage", "kernel", "--stuck", "--search", "n"),
+    gives(0, "machine", "node-9"),
+    gives(1, "machine", "stuck", "--boot", "1"),
+    gives(2, "machine", "node-9", "boot-again", "rescue"),
+  ]);
+  assert.deepEqual(
+    JSON.parse(all.out).map(({ id }: { id: string }) => id),
+    ["node-9", "node-10"],
+  );
+  assert.match(lab.out, /^lab: netboot6 1, ready, up .*\n.*\nmachines {2}1: 1 never booted$/m);
+  assert.equal(unknown.err, "netboot6: it is not known\n");
+  for (const [i, number] of numbers.entries())
+    assert.equal(noBoots[i]?.err, `netboot6: --boot ${number}: node-9 has 1 boot; 1 is the newest\n`);
+  asked.length = 0;
+  await gives(0, "machine", "node-9", "profile", "rescue");
+  await gives(0, "machine", "node-9", "profile", "-");
+  assert.match((await gives(0, "machine", "node-9", "boot-again")).out, /^node-9 boots rescue \(x\)$/m);
+  assert.deepEqual(JSON.parse((await gives(0, "machine", "node-9", "forget", "--json")).out), { forgotten: "node-9" });
+  assert.deepEqual(
+    asked.filter((what) => !what.startsWith("GET")),
+    [
+      'PUT /machines/node-9/profile {"profile":"rescue"}',
+      'PUT /machines/node-9/profile {"profile":null}',
+      "POST /machines/node-9/boot-again",
+      "DELETE /machines/node-9",
+    ],
+  );
+  asked.length = 0;
+  await gives(1, "events", "--type", "machine.stuck", "dhcpv6", "--machine", "node-9", "--level", "warn", "--last", "5");
+  assert.deepEqual(asked, ["GET /events?type=machine.stuck&type=dhcpv6&machine=node-9&level=warn&last=5"]);
+});
+
+test("status: a service that does not answer is 1, and so is a machine that stands still", async (t) => {
+  const status = {
+    site: "lab",
+    version: "1",
+    services: [{ service: "dns", ready: false, why: "it ended" }],
+    waiting: "eth1 is gone",
+    startedAt: 0,
+  };
+  const stuck = { id: "node-1", stage: "script", verdict: { text: "no kernel", mend: "Put it there." } };
+  for (const [ready, machines, said] of [
+    [false, [], /ready.*\nwaiting: eth1 is gone\nservices {2}dns \(it ended\)\nmachines {2}none yet$/m],
+    [true, [stuck], /^1 machine stands still:\n {2}node-1: no kernel Put it there\.$/m],
+  ] as const) {
+    const { configuration } = await appliance(t, { "GET /status": { ...status, ready }, "GET /networks": [], "GET /machines": machines });
+    const { code, out } = await commandIn(t, { "appliance.yaml": configuration })("status");
+    assert.equal(code, 1);
+    assert.match(out, said);
+  }
 });
 
 const TELL = [

@@ -14,6 +14,7 @@ const BASH = script("bash");
 /** COMPREPLY of a bash that sourced the script, for the last of the words; by what bash itself has registered for the command. */
 function offered(...words: string[]): string[] {
   const ask = `source /dev/stdin <<<"$SCRIPT" || exit 1
+netboot6() { [[ "$*" == "machines --json" ]] && echo '[{"id":"node-01","macs":[]},{"id":"node-02","macs":[]}]'; }
 [[ $(complete -p netboot6) =~ -F\\ ([^ ]+) ]] || exit 1
 COMP_WORDS=(netboot6 "$@"); COMP_CWORD=$#; "\${BASH_REMATCH[1]}" netboot6 "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -42,6 +43,8 @@ test("bash offers a command's own words, options and what may follow them", () =
   );
   assert.deepEqual(offered("events", "--level", "w"), ["warn"]);
   assert.deepEqual(offered("machine", "--j"), ["--json"]);
+  assert.deepEqual(offered("machine", ""), ["node-01", "node-02"]);
+  assert.deepEqual(offered("events", "--machine", "node-02"), ["node-02"]);
   assert.deepEqual(offered("completion", ""), ["bash", "zsh", "fish"]);
 });
 

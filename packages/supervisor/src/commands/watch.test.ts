@@ -36,3 +36,23 @@ test("a narrow screen leaves addresses out rather than why a machine stands stil
   const well = [machine("m-525400000001", { stage: "script", address: "2001:db8:0:1:5054:ff:fe00:1" })];
   assert.match(picture(well, null, 10, 80).map(stripVTControlCharacters).join("\n"), /2001:db8:0:1:5054:ff:fe00:1/);
 });
+
+test("of those that stand alike the last that was heard of comes first, who never booted after who is under way", () => {
+  const machines = [
+    machine("off", { lastSeen: NOW }),
+    machine("before", { stage: "kernel", lastSeen: NOW - 9000 }),
+    machine("now", { stage: "kernel", lastSeen: NOW - 1000 }),
+  ];
+  const lines = picture(machines, null, 10, 80).map(stripVTControlCharacters);
+  assert.deepEqual(
+    lines.slice(3).map((line) => line.split(" ")[0]),
+    ["now", "before", "off"],
+  );
+});
+
+test("it is said when all are done, and not before; and what is wrong with the stream stands above", () => {
+  const head = (...machines: MachineView[]) => picture(machines, "it is gone", 10, 80).map(stripVTControlCharacters);
+  assert.equal(head(machine("a", { stage: "done" }))[0], "1 machine: 1 done; all are done");
+  assert.equal(head(machine("a", { stage: "done" }), machine("b", { stage: "kernel" }))[0], "2 machines: 1 kernel, 1 done");
+  assert.equal(head()[1], "it is gone");
+});
