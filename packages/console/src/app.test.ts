@@ -118,6 +118,11 @@ test("a machine that is not served is there with its verdict for as long as it a
     all.map(({ id: name, served, verdict }) => [name, served, verdict?.text]),
     [[id, false, `its Solicit is not answered: ${why}.`]],
   );
+  const found = async (verdict: string): Promise<string[]> =>
+    ((await get(console, `/machines?verdict=${verdict}`)) as MachineView[]).map(({ id: name }) => name);
+  assert.deepEqual(await found("any"), [id]);
+  assert.deepEqual(await found("none"), [ID, "m-525400000002"]);
+  assert.deepEqual(await found("boot-loop"), []);
   assert.equal(((await get(console, `/machines/${id}`)) as MachineView).served, false);
   const refused = await console.app.inject({ method: "POST", url: `/api/v1/machines/${id}/boot-again`, headers: WRITES });
   assert.equal(refused.statusCode, 404);
@@ -154,9 +159,24 @@ test("machines are filtered by network, stage and verdict, and searched by all t
     assert.deepEqual(await found(`search=${encodeURIComponent(search)}`), [ID], search);
 });
 
-test("a machine is found by its MAC too", async () => {
+test("a machine is found by its MAC and its UUID too, in whatever case", async () => {
   const console = await testConsole();
-  assert.equal(((await get(console, `/machines/${encodeURIComponent(MAC)}`)) as MachineView).id, ID);
+  const uuid = "11223344-5566-7788-99aa-bbccddeeff00";
+  console.registry.machines.identify({ relayMac: MAC, duid: `0004${uuid.replaceAll("-", "")}`, uuidOrder: "text" }, 3000);
+  for (const name of [MAC, MAC.toUpperCase(), uuid, uuid.toUpperCase()])
+    assert.equal(((await get(console, `/machines/${encodeURIComponent(name)}`)) as MachineView).id, ID, name);
+  assert.deepEqual(
+    ((await get(console, `/machines?search=${uuid.slice(9, 23).toUpperCase()}`)) as MachineView[]).map(({ id }) => id),
+    [ID],
+  );
+});
+
+test("the list of all shows what an operator changed at once", async () => {
+  const console = await testConsole({ token: TOKEN });
+  const profiles = async (): Promise<string[]> => ((await get(console, "/machines")) as MachineView[]).map(({ boots }) => boots.profile);
+  assert.deepEqual(await profiles(), ["debian", "debian"]);
+  await console.app.inject({ method: "PUT", url: `/api/v1/machines/${ID}/profile`, headers: WRITES, payload: { profile: "rescue" } });
+  assert.deepEqual(await profiles(), ["rescue", "debian"]);
 });
 
 test("a machine's address is the one that it was heard from last, though its lease is released; else its lease", async () => {
@@ -245,6 +265,9 @@ test("what is wrong is told as problem+json, with the status that fits", async (
     [404, { url: "/api/v1/machines/none" }],
     [404, { url: "/api/v1/machines/none/timeline" }],
     [404, { method: "DELETE", url: "/api/v1/leases/2001:db8::77", headers: WRITES }],
+    [404, { method: "DELETE", url: "/api/v1/machines/none", headers: WRITES }],
+    [404, { method: "POST", url: "/api/v1/machines/none/boot-again", headers: WRITES }],
+    [404, { ...put({ profile: "rescue" }, json), url: "/api/v1/machines/none/profile" }],
     [409, { method: "DELETE", url: "/api/v1/machines/m-525400000002", headers: WRITES }],
     [401, { method: "POST", url: `/api/v1/machines/${ID}/boot-again` }],
     [400, { url: "/api/v1/machines?stage=nonsense" }],

@@ -13,7 +13,10 @@ test("tokens, keys, and values that are called a password, hash, secret or token
     http: { tls: { cert: "cert.pem", key: "geheim.pem" } },
     machines: [{ vars: { disk: "/dev/vda", root_password: "geheim", user: { passwordHash: "$6$geheim" }, apiToken: 17, keys } }],
     profiles: {
-      a: { cmdline: 'quiet passwd/root-password=geheim netcfg/secret="geheim too" x=1', kernel: { any: "http://u:geheim@h/linux" } },
+      a: {
+        cmdline: 'quiet passwd/root-password=geheim netcfg/secret="geheim too" root_hash=geheim k3s.token=geheim x=1',
+        kernel: { any: "http://u:geheim@h/linux" },
+      },
     },
   });
   const text = JSON.stringify(shown);
