@@ -79,7 +79,7 @@ test("DNS answers are summed by where they came from, over time, and who was not
   bus.emit({ ...answered, rcode: "SERVFAIL", from: "failed" });
   bus.emit({ type: "dns.counted", rcode: "REFUSED", from: "refused", count: 3, client: "2001:db8:9::1" });
   bus.emit({ type: "wire.dropped", service: "dns", why: "faster than dns.rateLimit", count: 7, client });
-  for (const state of ["down", "up"] as const) bus.emit({ type: "dns.upstream", upstream: "none", state, why: "as resolv.conf says" });
+  for (const state of ["down", "gone"] as const) bus.emit({ type: "dns.upstream", upstream: "none", state, why: "as resolv.conf says" });
   bus.emit({ type: "dns.upstream", upstream: "2001:db8::53", state: "down", why: "no answer within 800 ms" });
   const { upstreams, answers, intervals, unserved } = (await get(console, "/dns")) as DnsView;
   assert.deepEqual(

@@ -63,8 +63,8 @@ export class DnsReadings {
         if (event.service === "dns" && event.client !== undefined) this.#leave(event, event.count, event.why);
         break;
       case "dns.upstream":
-        this.#upstreams.set(event.upstream, { upstream: event.upstream, up: event.state === "up", why: event.why, at: event.at });
-        if (event.upstream === "none" && event.state === "up") this.#upstreams.delete("none"); // there are some: each is told by itself
+        if (event.state === "gone") this.#upstreams.delete(event.upstream);
+        else this.#upstreams.set(event.upstream, { upstream: event.upstream, up: event.state === "up", why: event.why, at: event.at });
         if (this.#upstreams.size > MAX_UPSTREAMS) this.#upstreams.delete(this.#upstreams.keys().next().value as string);
         break;
     }

@@ -50,6 +50,17 @@ test("a download that goes on is counted as it goes", async () => {
   assert.equal(value(text, 'netboot6_service_up{service="http"}'), 0);
 });
 
+test("an upstream is up or down from its first change on, and is in no series once it is asked no more", async () => {
+  const console = await testConsole();
+  const series = 'netboot6_dns_upstream_up{upstream="2001:db8::53"}';
+  const after = async (state: "up" | "down" | "gone"): Promise<number | undefined> => {
+    console.bus.emit({ type: "dns.upstream", upstream: "2001:db8::53", state, why: "" });
+    return value(await scrape(console), series);
+  };
+  assert.equal(value(await scrape(console), series), undefined);
+  assert.deepEqual([await after("down"), await after("up"), await after("gone")], [0, 1, undefined]);
+});
+
 test("DNS answers that are told as a number count as so many", async () => {
   const console = await testConsole();
   console.bus.emit({ type: "dns.answered", name: "a", qtype: "AAAA", rcode: "NOERROR", from: "cache", seconds: 0 });

@@ -88,7 +88,8 @@ export class Metrics {
         this.#dns.inc({ from: event.from, rcode: event.rcode }, event.count);
         break;
       case "dns.upstream":
-        this.#upstream.set({ upstream: event.upstream }, Number(event.state === "up"));
+        if (event.state === "gone") this.#upstream.remove({ upstream: event.upstream });
+        else this.#upstream.set({ upstream: event.upstream }, Number(event.state === "up"));
         break;
       case "http.started":
       case "http.progress":

@@ -406,7 +406,7 @@ test("the host's resolv.conf: what it names is asked; one that names nobody is t
   assert.match(refused.toString("latin1"), /connection refused/);
   assert.deepEqual(
     events.filter((event) => event.type === "dns.upstream" && event.upstream === "none").map((event) => "state" in event && event.state),
-    ["down", "up"],
+    ["down", "gone"],
     "that there are some again is told as well",
   );
 });

@@ -81,7 +81,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
     const none = upstreams.length === 0;
     if (none) link.emit({ type: "dns.upstream", upstream: "none", state: "down", why: without });
     else if (hadNone)
-      link.emit({ type: "dns.upstream", upstream: "none", state: "up", why: `${upstreams.map(upstreamText).join(", ")} is asked` });
+      link.emit({ type: "dns.upstream", upstream: "none", state: "gone", why: `${upstreams.map(upstreamText).join(", ")} is asked` });
     hadNone = none;
   };
   const resolvConf = (): string => current.resolvConf ?? RESOLV_CONF;

@@ -82,3 +82,20 @@ test("what is known of those that stay is kept; one named twice counts once", ()
     ],
   );
 });
+
+test("one that is asked no more is told so; what it does still is not", () => {
+  const { upstreams, events, first, second } = two();
+  for (let n = 0; n < 3; n++) upstreams.missed(first, 0, "no answer");
+  upstreams.set([at("2001:db8::2", 5353)]);
+  upstreams.answered(first, 0, 10);
+  for (let n = 0; n < 3; n++) upstreams.missed(first, 0, "no answer");
+  for (let n = 0; n < 3; n++) upstreams.missed(second, 0, "no answer");
+  assert.deepEqual(
+    events.map((event) => event.type === "dns.upstream" && [event.upstream, event.state]),
+    [
+      ["2001:db8::1", "down"],
+      ["2001:db8::1", "gone"],
+      ["[2001:db8::2]:5353", "down"],
+    ],
+  );
+});

@@ -44,6 +44,8 @@ export class Upstreams {
   /** Keeps what is known of those that stay. */
   set(upstreams: readonly Upstream[]): void {
     const known = new Map(this.#all.map((each) => [each.name, each]));
+    const names = new Set(upstreams.map(upstreamText));
+    for (const each of this.#all) if (!names.has(each.name)) this.#tell(each, "gone", "it is asked no more");
     this.#all = [...new Map(upstreams.map((each) => [upstreamText(each), each]))].map(
       ([name, upstream]) => known.get(name) ?? new UpstreamHealth(upstream),
     );
@@ -76,7 +78,7 @@ export class Upstreams {
     if (!each.down) return;
     each.down = false;
     each.retry = FIRST_RETRY_MS;
-    this.#emit({ type: "dns.upstream", upstream: each.name, state: "up", why: `it answers in ${Math.round(roundTrip)} ms` });
+    this.#tell(each, "up", `it answers in ${Math.round(roundTrip)} ms`);
   }
 
   missed(each: UpstreamHealth, now: number, why: string): void {
@@ -85,7 +87,12 @@ export class Upstreams {
     if (each.down || each.misses < MISSES_TO_DOWN) return;
     each.down = true;
     each.measureAt = now + each.retry;
-    this.#emit({ type: "dns.upstream", upstream: each.name, state: "down", why });
+    this.#tell(each, "down", why);
+  }
+
+  /** What one that is asked no more does still, as it was asked before, is told of nowhere. */
+  #tell(each: UpstreamHealth, state: "up" | "down" | "gone", why: string): void {
+    if (this.#all.includes(each)) this.#emit({ type: "dns.upstream", upstream: each.name, state, why });
   }
 
   /** RFC 6891 §7: asked without OPT for a while. */

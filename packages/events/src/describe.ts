@@ -44,7 +44,7 @@ export function levelOf(event: EventBody): Level | null {
     case "service.failed":
       return "error";
     case "dns.upstream":
-      return event.state === "up" ? "info" : "warn";
+      return event.state === "down" ? "warn" : "info";
     default:
       return "info";
   }

@@ -57,7 +57,7 @@ const EVENTS: Readonly<Record<EventType, Meaning>> = {
   "dns.counted": { level: "debug", means: "so many more answers of one kind, of who asks often", todo: "" },
   "dns.upstream": {
     level: "info, warn",
-    means: "an upstream resolver answers again, or no longer",
+    means: "an upstream resolver answers again, or no longer; or it is asked no more",
     todo: "Look at `dns.upstreams` and the way there",
   },
   "http.started": { level: "debug", means: "a download of more than 256 KiB began", todo: "" },

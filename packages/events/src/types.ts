@@ -113,7 +113,7 @@ export type EventBody =
       readonly from: "cache" | "upstream" | "local" | "stale" | "refused" | "failed";
       readonly count: number;
     } & Asker)
-  | { readonly type: "dns.upstream"; readonly upstream: string; readonly state: "up" | "down"; readonly why: string }
+  | { readonly type: "dns.upstream"; readonly upstream: string; readonly state: "up" | "down" | "gone"; readonly why: string }
   | ({
       readonly type: "http.started";
       readonly id: number;

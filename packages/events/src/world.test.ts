@@ -54,10 +54,10 @@ test("64 routers of a network are kept; those that are known go on to be heard",
   assert.equal(world.routers(network)[0]?.managed, false);
 });
 
-test("an upstream is down until it is up", () => {
+test("an upstream is down until it is up, or asked no more", () => {
   const down = { type: "dns.upstream", upstream: "[2001:db8::53]:53", state: "down", why: "no answer" };
   assert.deepEqual([...worldOf(down).upstreamsDown], [["[2001:db8::53]:53", "no answer"]]);
-  assert.equal(worldOf(down, { ...down, state: "up" }).upstreamsDown.size, 0);
+  for (const state of ["up", "gone"]) assert.equal(worldOf(down, { ...down, state }).upstreamsDown.size, 0);
 });
 
 const showing = (machine: string | undefined, duid = "00", more: object = {}): object => ({

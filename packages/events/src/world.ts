@@ -73,8 +73,8 @@ export class World {
         if (event.clientKind !== "system" && event.machine !== undefined) this.#show(event.duid, event.machine, event.at);
         break;
       case "dns.upstream":
-        if (event.state === "up") this.#upstreamsDown.delete(event.upstream);
-        else this.#upstreamsDown.set(event.upstream, event.why);
+        if (event.state === "down") this.#upstreamsDown.set(event.upstream, event.why);
+        else this.#upstreamsDown.delete(event.upstream);
         break;
     }
   };
