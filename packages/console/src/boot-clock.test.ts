@@ -45,3 +45,25 @@ test("a boot that begins anew ends no stage; one that began before the process d
   tick("done", 40);
   assert.deepEqual(boots, [10]);
 });
+
+test("a stage that is told of first at its end began earlier by its seconds; one that began before the process did ends no boot", () => {
+  const stages: [string, number][] = [];
+  const boots: number[] = [];
+  const of = new BootClock(
+    (stage, seconds) => stages.push([stage, seconds]),
+    (seconds) => boots.push(seconds),
+  );
+  const tick = (stage: StageName | null, type: string, second: number, seconds = 0): void =>
+    of.tick("m", stage, { at: second * 1000, type, seconds } as unknown as BootEvent);
+  tick(null, "ra.solicited", 1);
+  tick("firmware", "dhcpv6.answered", 10);
+  tick("program", "tftp.finished", 20, 4);
+  tick("ipxe", "http.finished", 30, 3);
+  assert.deepEqual(stages, [
+    ["firmware", 6],
+    ["program", 11],
+  ]);
+  of.tick("another", "answers", { at: 0, type: "machine.rendered" } as unknown as BootEvent);
+  of.tick("another", "done", { at: 0, type: "machine.done" } as unknown as BootEvent);
+  assert.deepEqual(boots, []);
+});

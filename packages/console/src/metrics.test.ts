@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MachineView } from "./schemas.ts";
-import { boot, testConsole } from "./test-console.ts";
+import { ADDRESS, boot, testConsole } from "./test-console.ts";
 
 type Console = Awaited<ReturnType<typeof testConsole>>;
 
@@ -125,6 +125,68 @@ test("machines are counted as /machines lists them, those that are not served an
   console.timelines.forget("m-525400000001");
   bus.emit({ type: "operator.acted", what: "forgot machine m-525400000001" });
   assert.deepEqual(await agree(), { "not-served": 1 });
+});
+
+test("each kind of event has its series, one more with each; leases by network and state", async () => {
+  const console = await testConsole();
+  const { bus, registry } = console;
+  const asker = { client: "fe80::1", network: "prov" };
+  const file = { id: 7, path: "/x.efi", size: 1000, ...asker };
+  const http = { method: "HEAD", status: 200, seconds: 0, userAgent: "", complete: true } as const;
+  bus.emit({ type: "dhcpv6.dropped", message: "Solicit", why: "it names no server", ...asker });
+  bus.emit({ type: "http.finished", ...file, ...http, sent: 0 });
+  bus.emit({ type: "tftp.started", ...file });
+  bus.emit({ type: "tftp.progress", ...file, sent: 400 });
+  bus.emit({ type: "tftp.started", ...file, id: 8 });
+  bus.emit({ type: "tftp.finished", ...file, id: 8, sent: 600, status: "sent", seconds: 0 });
+  bus.emit({ type: "machine.rendered", path: "/boot.ipxe", profile: "debian", profileKind: "kernel", why: "", ...asker });
+  bus.emit({ type: "ra.sent", interface: "prov0", network: "prov", to: "ff02::1", why: "periodic" });
+  bus.emit({ type: "ra.solicited", interface: "prov0", ...asker });
+  const heard = { router: "fe80::9", managed: false, other: false, lifetime: 0, why: "", differences: [] };
+  bus.emit({ type: "ra.heard", interface: "prov0", network: "prov", state: "advertises", ...heard });
+  bus.emit({ type: "machine.done", profile: "debian", ...asker });
+  bus.emit({ type: "appliance.reloaded", changed: [] });
+  bus.emit({ type: "appliance.refused", why: "" });
+  bus.emit({ type: "service.ready", service: "dns", listens: [] });
+  const series = {
+    'netboot6_dhcpv6_dropped_total{reason="it names no server",network="prov"}': 1,
+    'netboot6_http_requests_total{method="HEAD",status="200"}': 1,
+    netboot6_tftp_sent_bytes_total: 1000,
+    netboot6_tftp_transfers_running: 1,
+    'netboot6_tftp_transfers_total{status="sent"}': 1,
+    'netboot6_rendered_files_total{profile_kind="kernel"}': 1,
+    'netboot6_ra_sent_total{network="prov",why="periodic"}': 1,
+    'netboot6_ra_solicited_total{network="prov"}': 1,
+    'netboot6_ra_heard_total{network="prov",state="advertises"}': 1,
+    netboot6_installations_done_total: 1,
+    'netboot6_reloads_total{result="taken"}': 1,
+    'netboot6_reloads_total{result="refused"}': 1,
+    'netboot6_service_up{service="dns"}': 1,
+  };
+  const text = await scrape(console);
+  for (const [name, expected] of Object.entries(series)) assert.equal(value(text, name), expected, name);
+
+  bus.emit({ type: "service.failed", service: "tftp", why: "its thread ended", retry: 1 });
+  const lease = registry.leases.byAddress(ADDRESS);
+  assert.ok(lease);
+  registry.leases.release(lease);
+  registry.leases.put({ ...lease, address: "2001:db8:0:1::30", state: "declined" });
+  const after = await scrape(console);
+  assert.equal(value(after, "netboot6_tftp_transfers_running"), 0);
+  assert.equal(value(after, 'netboot6_service_failures_total{service="tftp"}'), 1);
+  for (const [state, count] of Object.entries({ bound: 0, expired: 1, released: 1, declined: 1 }))
+    assert.equal(value(after, `netboot6_leases{network="prov",state="${state}"}`) ?? 0, count, state);
+});
+
+test("buckets reach from a tenth of a second to half an hour for a stage, to an hour for a boot", async () => {
+  const console = await testConsole();
+  boot(console.bus);
+  console.bus.emit({ type: "machine.done", profile: "debian", client: "fe80::1", machine: "m-525400000001" });
+  const text = await scrape(console);
+  const buckets = (name: string): string =>
+    [...text.matchAll(new RegExp(`^netboot6_${name}_bucket\\{le="([^"]+)"`, "gm"))].map(([, le]) => le).join(" ");
+  assert.equal(buckets("boot_stage_seconds").split(" +Inf ")[0], "0.1 0.25 0.5 1 2.5 5 10 30 60 120 300 600 1800");
+  assert.equal(buckets("boot_seconds"), "10 30 60 90 120 180 300 600 1200 1800 3600 +Inf");
 });
 
 test("each time that a boot comes to stand still is counted", async () => {
