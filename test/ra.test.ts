@@ -223,7 +223,7 @@ test("check solicits where this host is no router, and warns of a link that has 
     writeFileSync(file, `networks:\n  - interface: prov0\n${advertise}dns: false\n`);
     const began = performance.now();
     const { stdout } = await vlan.server.exec([...before, NETBOOT6, "check", "--config", file]);
-    assert.ok(performance.now() - began < 8_000, "it is bounded");
+    assert.ok(performance.now() - began < 30_000, "it is bounded");
     return stdout;
   };
   const ways = ["", "    advertise: observe\n", "    advertise: false\n", "    advertise: { routerLifetime: 0s }\n"];
