@@ -113,7 +113,7 @@ export class BootFiles {
   }
 
   async #missing(name: string, which: string): Promise<string> {
-    return `no such file under boot-assets${which}${await this.#meant.suggest(name, Date.now())}`;
+    return `no such file under boot-assets${which}${await this.#meant.suggest(name, performance.now())}`;
   }
 
   async #generated(name: string): Promise<((state: BootState) => string) | null> {

@@ -176,7 +176,7 @@ export class Answerer {
     }
     const source = open ?? inMemory((whole as CachedFile).body);
     const network = serving.networks.find(({ prefix }) => prefixContains(prefix, client))?.name ?? "";
-    const turn = answer.length > SMALL_BYTES ? this.#turns.enter(network, client, Date.now()) : null;
+    const turn = answer.length > SMALL_BYTES ? this.#turns.enter(network, client, performance.now()) : null;
     exchange.beginProgress();
     sendBody(response, source, answer.parts, turn, exchange);
   }
@@ -204,7 +204,7 @@ class Exchange implements Progress {
   readonly #id: number;
   readonly #link: Link;
   readonly #underWay: Set<Exchange>;
-  readonly #started = Date.now();
+  readonly #started = performance.now();
   #ended = false;
   #progress: NodeJS.Timeout | null = null;
 
@@ -297,7 +297,7 @@ class Exchange implements Progress {
       status: this.response.statusCode,
       sent: this.sent,
       size: this.size,
-      seconds: (Date.now() - this.#started) / 1000,
+      seconds: Math.round(performance.now() - this.#started) / 1000,
       userAgent: this.#userAgent,
       complete: this.response.writableFinished,
       client: this.client,

@@ -31,7 +31,7 @@ const HEADERS_CHECK_MS = 5_000;
 
 export async function startHttp(settings: HttpSettings, link: Link, deafMs = DEAF_MS): Promise<Running<HttpSettings>> {
   const turns = new Turns();
-  const taking = setInterval(() => turns.tick(Date.now()), TURNS_MS).unref();
+  const taking = setInterval(() => turns.tick(performance.now()), TURNS_MS).unref();
   const answerer = new Answerer(turns, link);
   let current = prepare(settings, link, null);
 

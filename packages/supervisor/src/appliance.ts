@@ -283,9 +283,9 @@ export class RunningAppliance {
   #serverState(): ServerState {
     const appliance = this.#appliance;
     // A boot program that is put there while it runs is given out a moment later.
-    let looked = { at: 0, rules: rulesInForce(appliance) };
+    let looked = { at: performance.now(), rules: rulesInForce(appliance) };
     const rules = (): readonly Rule[] => {
-      if (Date.now() - looked.at > BOOT_PROGRAMS_MS) looked = { at: Date.now(), rules: rulesInForce(appliance) };
+      if (performance.now() - looked.at > BOOT_PROGRAMS_MS) looked = { at: performance.now(), rules: rulesInForce(appliance) };
       return looked.rules;
     };
     return {

@@ -34,7 +34,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
 
   const request = async (packet: Request, from: RemoteInfo, local: Address, listening: Socket): Promise<void> => {
     const client = from.address.replace(/%.*$/, "");
-    const started = Date.now();
+    const started = performance.now();
     const id = ++lastId;
     const path = `/${packet.file.replace(/^\/+/, "")}`;
     const refuse = (code: number, why: string): void => {
@@ -96,7 +96,7 @@ export async function startTftp(settings: TftpSettings, link: Link): Promise<Run
         status: end?.how ?? "aborted",
         sent: transfer.sent,
         size,
-        seconds: (Date.now() - started) / 1000,
+        seconds: Math.round(performance.now() - started) / 1000,
         client,
         ...why,
       });

@@ -34,27 +34,27 @@ async function draw(api: ApiClient, ended: AbortSignal): Promise<void> {
   let machines: readonly MachineView[] = [];
   let trouble: string | null = null;
   let changed = true;
-  let rest = 0;
+  let rest = Number.NEGATIVE_INFINITY;
   void follow(api, ended, (why) => {
     trouble = why;
     changed = true;
   });
-  let drawn = 0;
+  let drawn = Number.NEGATIVE_INFINITY;
   while (!ended.aborted) {
     await pause(REDRAW_MS, ended);
     // Times go on though nothing happens.
-    if ((!changed && Date.now() - drawn < AGAIN_MS) || Date.now() < rest) continue;
+    if ((!changed && performance.now() - drawn < AGAIN_MS) || performance.now() < rest) continue;
     if (changed) {
       changed = false;
-      const began = Date.now();
+      const began = performance.now();
       machines = await api.get<MachineView[]>("/machines").catch((error: Error) => {
         trouble = error.message;
         changed = true;
         return machines;
       });
-      rest = Date.now() + (Date.now() - began) * READING_SHARE;
+      rest = performance.now() + (performance.now() - began) * READING_SHARE;
     }
-    drawn = Date.now();
+    drawn = performance.now();
     const { rows = 24, columns = 80 } = process.stdout;
     const lines = picture(machines, trouble, rows, columns);
     process.stdout.write(`${SCREEN.home}${lines.map((line) => `${line}${SCREEN.clearLine}`).join("\r\n")}${SCREEN.clearRest}`);
