@@ -93,3 +93,11 @@ test("what is not served is told under the machine's name, by its MAC and its ow
   ]);
   assert.deepEqual([...server.state.machines.all()], []);
 });
+
+test("what comes in where no network is, or on one whose DHCPv6 is off, is dropped with that reason", async () => {
+  const server = await testServer("networks: [{ interface: prov0, dhcp: false }]\n");
+  const why = (on: string | null): string => droppedWhy(send(server, MessageType.solicit, [clientId(1), iaNa(1)], { interface: on }));
+  assert.equal(why("prov0"), "DHCPv6 is off on network prov0");
+  assert.equal(why("eth7"), "no network on eth7");
+  assert.equal(why(null), "no network on that interface");
+});

@@ -13,7 +13,7 @@ import {
   type Option,
   OptionCode,
 } from "@netboot6/codec";
-import { clientId, given, iaNa, ias, reply, send, serverId, wants } from "./test-messages.ts";
+import { clientId, given, iaNa, iaPd, ias, reply, send, serverId, wants } from "./test-messages.ts";
 import { type TestServer, testServer } from "./test-server.ts";
 
 const BOOT = `networks: [{ interface: prov0 }]
@@ -106,4 +106,26 @@ machines: [{ name: node-01, mac: ["52:54:00:00:00:01", "52:54:00:00:00:02"], add
   const classes: Option = { code: OptionCode.userClass, data: encodeTexts(["iPXE"]) };
   const ipxe = send(server, MessageType.request, [clientId(1), serverId, iaNa(9), classes], { source: "fe80::5054:ff:fe00:1" });
   assert.equal(given(ipxe), "2001:db8:0:1::aa", "the next stage on the first");
+});
+
+test("where dhcp says no DNS or search list, what is advertised is given; else the appliance itself and its domain, or nothing", async () => {
+  const told = async (network: string, more = "domain: rack.example\n"): Promise<unknown> => {
+    const server = await testServer(`${more}networks: [{ interface: prov0, ${network} }]\n`);
+    const answer = options(server, wants(OptionCode.dnsServers, OptionCode.domainSearch));
+    const [dns, search] = [findOption(answer, OptionCode.dnsServers), findOption(answer, OptionCode.domainSearch)];
+    return [dns && decodeAddresses(dns), search && decodeDomains(search)].map((each) => (each?.ok ? each.value : undefined));
+  };
+  const itself = [["2001:db8:0:1::1"], ["rack.example"]];
+  assert.deepEqual(await told('advertise: { dns: ["2001:db8::53"], search: [ra.example] }'), [["2001:db8::53"], ["ra.example"]]);
+  for (const advertise of ["{}", "false", "observe"]) assert.deepEqual(await told(`advertise: ${advertise}`), itself, advertise);
+  assert.deepEqual(await told("advertise: {}", "dns: false\n"), [undefined, undefined]);
+});
+
+test("a boot file's URL names the address that the client is given in the same answer, and not its prefix", async () => {
+  const server = await testServer(`networks: [{ interface: prov0, dhcp: { delegate: { prefix: "2001:db8:fff::/48", length: 60 } } }]
+boot: { rules: [{ url: "{{ http }}/{{ machine.address }}" }] }
+`);
+  const url = (...ias: Option[]): string =>
+    Buffer.from(options(server, ...ias, wants(59)).find(({ code }) => code === OptionCode.bootfileUrl)?.data ?? []).toString();
+  assert.equal(url(iaPd(1)), "http://[2001:db8:0:1::1]/2001:db8:0:1:5054:ff:fe00:1");
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeMessage, encodeRemoteId, MessageType, type Option, OptionCode, type RelayMessage } from "@netboot6/codec";
-import { clientId, forward, iaNa, relayed } from "./test-messages.ts";
+import { clientId, forward, iaNa, received, relayed } from "./test-messages.ts";
 import { type TestServer, testServer } from "./test-server.ts";
 
 const interfaceId = (name: string | Uint8Array): Option => ({ code: OptionCode.interfaceId, data: Buffer.from(name) });
@@ -59,4 +59,12 @@ machines: [{ name: node-07, port: { relay: "${relay}", interfaceId: "Eth1/7" } }
     portsAfter(server, { options: [interfaceId("Eth1/7")] });
     assert.equal(server.state.machines.byMac("52:54:00:0b:00:01")?.id, "node-07");
   }
+});
+
+test("a client on the link stands in no slot that anybody tells", async () => {
+  const server = await testServer();
+  const { events } = received(server, solicit);
+  const answered = events.find(({ type }) => type === "dhcpv6.answered");
+  assert.ok(answered?.type === "dhcpv6.answered" && !("relay" in answered));
+  assert.deepEqual(server.state.machines.byId(answered.machine ?? "")?.ports, []);
 });

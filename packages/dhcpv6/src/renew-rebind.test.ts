@@ -79,3 +79,25 @@ test("§18.3.4: every IA of the message is answered by itself, with one T1 and T
     ],
   );
 });
+
+test("why an address is what it is, from whom it was taken over and what is not its own is told", async () => {
+  const server = await testServer();
+  const why = (outcome: ReturnType<typeof send>): string => {
+    const answered = outcome.events.find(({ type }) => type === "dhcpv6.answered");
+    return answered?.type === "dhcpv6.answered" ? answered.why.join("; ") : "";
+  };
+  const source = "fe80::5054:ff:fe00:1";
+  const address = given(send(server, MessageType.request, [clientId(1), serverId, iaNa(1)], { source }));
+  const renew = (...named: string[]) => send(server, MessageType.renew, [clientId(1), serverId, iaNa(1, ...named)], { source });
+  assert.doesNotMatch(why(renew(address)), /is not its own/);
+  assert.match(why(renew(address, "2001:db8:dead::1")), /; 2001:db8:dead::1 is not its own/);
+  const other = send(server, MessageType.request, [clientId(2), serverId, iaNa(2)], { source });
+  assert.match(why(other), /takes it over from DUID 00030001525400000001 IAID 00000001/);
+  assert.doesNotMatch(why(send(server, MessageType.request, [clientId(2), serverId, iaNa(2)], { source })), /takes it over/);
+});
+
+test("§18.3.4: two IAs of one Renew that are not known are bound to two addresses", async () => {
+  const server = await testServer(RANGE);
+  const renewed = ias(reply(send(server, MessageType.renew, [clientId(1), serverId, iaNa(1), iaNa(2)])));
+  assert.equal(new Set(renewed.map(({ leased }) => leased[0]?.[0])).size, 2);
+});
