@@ -218,3 +218,31 @@ test("strangers without end are not all kept; who is configured, installed or ha
   assert.equal(machines.byId(leased)?.duids.length, 16);
   assert.notEqual(machines.identify({ duid: "000200000001" }, 0)?.machine.id, leased, "a DUID that was pushed out points to nobody");
 });
+
+test("what a message tells anew is told in words, once", () => {
+  const machines = new Machines([]);
+  const port = { relays: ["2001:db8:0:2::fe"], interfaceId: "Eth1/7", remoteId: null };
+  const learned = (more: object = {}) => machines.identify({ peer: PEER, duid: IPXE, uuidOrder: "text", port, ...more }, 0)?.learned;
+  assert.deepEqual(learned(), [`MAC ${MAC}`, `UUID ${UUID}`, `DUID ${IPXE}`, "port Eth1/7 of relay 2001:db8:0:2::fe"]);
+  assert.deepEqual(learned(), []);
+  assert.deepEqual(learned({ port: { ...port, remoteId: "rack-2" } }), ["port Eth1/7, remote-id rack-2 of relay 2001:db8:0:2::fe"]);
+  assert.deepEqual(learned({ port: { ...port, relays: ["2001:db8:0:3::fe"] } }), ["port Eth1/7 of relay 2001:db8:0:3::fe"]);
+});
+
+test("of a machine that is known by its DUID alone the reason says so, and whether its MAC is from there", () => {
+  const machines = new Machines([]);
+  const told = (duid: string) => machines.identify({ peer: "2001:db8::5", duid }, 0);
+  const lone = told("00020000ab11");
+  assert.deepEqual([lone?.mac, lone?.why], [null, "DUID 00020000ab11"]);
+  assert.match(told("00030001525400aa0003")?.why ?? "", /^MAC 52:54:00:aa:00:03 from its DUID$/);
+});
+
+test("firmware that sends its UUID in text order, or shows another, after iPXE told it: the board's stays, a new board's is taken", () => {
+  const machines = new Machines([]);
+  const uuid = (duid: string, uuidOrder?: "smbios" | "text") => machines.identify({ peer: PEER, duid, uuidOrder }, 0)?.machine.uuid;
+  assert.equal(uuid(IPXE, "text"), UUID);
+  assert.equal(uuid(IPXE, "smbios"), UUID);
+  assert.equal(uuid("0003000152540000aa01", "smbios"), UUID, "one that shows none");
+  assert.equal(uuid("0004aaaaaaaa22334455667788990a0b0c0d", undefined), UUID, "a system's");
+  assert.equal(uuid("0004443322116655887799aabbccddeeff01", "smbios"), "11223344-5566-7788-99aa-bbccddeeff01");
+});
