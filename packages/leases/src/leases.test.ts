@@ -319,3 +319,61 @@ test("where only a DUID tells a MAC, which may be the other card's, the address 
   assert.equal(take(leases, ask("node", { ...system, now: 1030 })), had);
   assert.equal(leases.byAddress(had)?.mac, ONE, "kept while the binding is the same");
 });
+
+test("what is stored is what a later one that cannot be stored goes back to, whichever of them is told of first", () => {
+  const address = "2001:db8:0:1::1000";
+  const put = (leases: Leases, validUntil: number): Lease => {
+    const lease: Lease = { address, network: "prov", machine: "node", duid: "node", iaid: 1, state: "bound", since: 0, validUntil };
+    leases.put(lease);
+    return lease;
+  };
+  const holds = (steps: (leases: Leases, first: Lease, second: Lease) => void): number | undefined => {
+    const leases = new Leases();
+    steps(leases, put(leases, 1), put(leases, 2));
+    return leases.byAddress(address)?.validUntil;
+  };
+  const each = {
+    "both are stored": holds((leases, first, second) => {
+      leases.stored([first]);
+      leases.stored([second]);
+    }),
+    "the second is stored, and with it the first": holds((leases, first, second) => {
+      leases.stored([second]);
+      leases.takeBack([first]);
+    }),
+    "the first alone": holds((leases, first, second) => {
+      leases.stored([first]);
+      leases.takeBack([second]);
+    }),
+    "the second alone": holds((leases, first, second) => {
+      leases.takeBack([first]);
+      leases.stored([second]);
+    }),
+    "neither, the first failed first": holds((leases, first, second) => {
+      leases.takeBack([first]);
+      leases.takeBack([second]);
+    }),
+    "neither, the second failed first": holds((leases, first, second) => {
+      leases.takeBack([second]);
+      leases.takeBack([first]);
+    }),
+    "both, and then a third that is not": holds((leases, first, second) => {
+      leases.stored([first, second]);
+      leases.takeBack([put(leases, 3)]);
+    }),
+    "what is told of twice counts once": holds((leases, first, second) => {
+      leases.stored([first, second]);
+      leases.takeBack([first, second]);
+    }),
+  };
+  assert.deepEqual(each, {
+    "both are stored": 2,
+    "the second is stored, and with it the first": 2,
+    "the first alone": 1,
+    "the second alone": 2,
+    "neither, the first failed first": undefined,
+    "neither, the second failed first": undefined,
+    "both, and then a third that is not": 2,
+    "what is told of twice counts once": 2,
+  });
+});
