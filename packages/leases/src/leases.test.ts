@@ -377,3 +377,54 @@ test("what is stored is what a later one that cannot be stored goes back to, whi
     "what is told of twice counts once": 2,
   });
 });
+
+test("why a machine is not given what is reserved for it is told: who or what has it", () => {
+  const reserved = "2001:db8:0:1::aaa";
+  const why = (before: (leases: Leases) => void, more: Partial<LeaseRequest> = {}): string => {
+    const leases = new Leases();
+    before(leases);
+    leases.reserve(new Map([[reserved, "node"]]));
+    return leases.choose(ask("node", { reserved, ...more })).why;
+  };
+  const bind = (leases: Leases, machine: string, more: Partial<LeaseRequest> = {}): Lease =>
+    leases.bind(reserved, ask(machine, { reserved, ...more }), 100)[0] as Lease;
+  const nothing = (): void => {};
+  const held = (text: string): RegExp => new RegExp(`; ${reserved} is reserved for it, and ${text}$`);
+  assert.doesNotMatch(why(nothing), /; .* is reserved/);
+  assert.match(why(nothing, { taken: new Set([reserved]) }), held("another IA of the message has it"));
+  assert.match(
+    why((leases) => void leases.decline(bind(leases, "node"), 1000)),
+    held("it rests, as a client found another host on it"),
+  );
+  assert.match(
+    why((leases) => void bind(leases, "other")),
+    held("machine other has it"),
+  );
+  assert.match(
+    why((leases) => void bind(leases, "node", { iaid: 2 })),
+    held("another IA of it has it"),
+  );
+  const [mac, other] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
+  assert.match(
+    why((leases) => void bind(leases, "node", { mac, duid: "d" }), { mac: other }),
+    held(`its interface ${mac} has it`),
+  );
+  const offered = (leases: Leases): void => leases.offer(reserved, { machine: "node", interfaceMac: mac, now: 1000 });
+  assert.match(why(offered, { mac: other }), held("another of its interfaces is offered it"));
+  assert.doesNotMatch(why(offered, { mac: other, now: 1031 }), /; .* is reserved/, "30 s later it is not");
+});
+
+test("a name is its machine's while a lease that claims it lasts; of several the first's", () => {
+  const leases = new Leases();
+  const hostname = "a.rack.example";
+  take(leases, ask("one", { hostname }));
+  take(leases, ask("two", { hostname, now: 1050 }));
+  assert.equal(leases.claimant(hostname, 1060), "one");
+  assert.equal(leases.claimant(hostname, 1120), "two", "the first one's is over");
+  assert.equal(leases.claimant(hostname, 1200), undefined);
+  assert.equal(leases.claimant("b.rack.example", 1060), undefined);
+  const before = leases.changes;
+  take(leases, ask("two", { hostname: "b.rack.example", now: 1061 }));
+  assert.ok(leases.changes > before);
+  assert.deepEqual([leases.claimant("b.rack.example", 1062), leases.claimant(hostname, 1120)], ["two", undefined]);
+});
