@@ -143,9 +143,12 @@ describe("DHCPv6 clients", { concurrency: true }, () => {
     await client.says(/executing:.* RENEW6/, 10);
     assert.deepEqual(await leasesOf(host), { [address]: "bound dhcpcd.rack.example", [prefix]: "bound" });
 
-    // How long the command itself waits for that end is no matter.
-    await host.run("dhcpcd -6 -k eth0");
-    await client.ends(30);
+    // The signal that this sends is lost on a dhcpcd that runs its hook at that moment: it is asked again.
+    const end = async (): Promise<void> => {
+      await host.run("dhcpcd -6 -k eth0");
+      await client.ends(5);
+    };
+    await end().catch(end).catch(end);
     const given = (await answered(host, "Release")).why.slice(-2);
     assert.deepEqual(given.toSorted(), [`${address}: released`, `${prefix}: released`].toSorted());
     await resolves("dhcpcd.rack.example AAAA", "");
