@@ -4,19 +4,8 @@ import { parsePrefix } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
 import type { Port, PortEvidence } from "./machine.ts";
+import { machineConfig } from "./test-config.ts";
 
-const config = (more: Partial<MachineConfig>): MachineConfig => ({
-  name: "node-01",
-  macs: [],
-  duid: null,
-  uuid: null,
-  port: null,
-  address: null,
-  prefix: null,
-  profile: null,
-  vars: {},
-  ...more,
-});
 const RELAY = "2001:db8:0:2::fe";
 const MAC = "52:54:00:00:00:01";
 const slot = (interfaceId: string | null, remoteId: string | null): Port => ({ relay: RELAY, interfaceId, remoteId });
@@ -27,7 +16,8 @@ const seen = (interfaceId: string | null, remoteId: string | null, relay = RELAY
 });
 
 test("a slot is named by its interface, its remote-id or both, with any address of its relay", () => {
-  const find = (port: Port, at: PortEvidence): string | undefined => new Configured([config({ port })]).find(undefined, null, [], at)?.id;
+  const find = (port: Port, at: PortEvidence): string | undefined =>
+    new Configured([machineConfig({ port })]).find(undefined, null, [], at)?.id;
   assert.equal(find(slot("Eth1/7", null), seen("Eth1/7", "rack-2")), "node-01");
   assert.equal(find(slot(null, "rack-2"), seen("Eth1/7", "rack-2")), "node-01");
   assert.equal(find(slot("Eth1/7", "rack-2"), seen("Eth1/7", "rack-2")), "node-01");
@@ -38,7 +28,7 @@ test("a slot is named by its interface, its remote-id or both, with any address 
 
 test("a machine of the slot alone stands elsewhere where relay, interface or remote-id differ; one of another name too never does", () => {
   const elsewhere = (more: Partial<MachineConfig>, at: PortEvidence | undefined): boolean =>
-    new Configured([config(more), config({ name: "other", port: slot("Eth1/1", null) })]).standsElsewhere("node-01", at);
+    new Configured([machineConfig(more), machineConfig({ name: "other", port: slot("Eth1/1", null) })]).standsElsewhere("node-01", at);
   const port = slot("Eth1/7", "rack-2");
   assert.equal(elsewhere({ port }, seen("Eth1/7", "rack-2")), false);
   assert.equal(elsewhere({ port }, seen("Eth1/8", "rack-2")), true);
@@ -56,10 +46,10 @@ test("a machine of the slot alone stands elsewhere where relay, interface or rem
 test("what is reserved is an address, a prefix, both or neither", () => {
   const prefix = parsePrefix("2001:db8:fff:10::/60");
   const machines = [
-    config({ name: "a", address: "2001:db8:0:1::aa" }),
-    config({ name: "p", prefix }),
-    config({ name: "both", address: "2001:db8:0:1::bb", prefix: parsePrefix("2001:db8:fff:20::/60") }),
-    config({ name: "neither" }),
+    machineConfig({ name: "a", address: "2001:db8:0:1::aa" }),
+    machineConfig({ name: "p", prefix }),
+    machineConfig({ name: "both", address: "2001:db8:0:1::bb", prefix: parsePrefix("2001:db8:fff:20::/60") }),
+    machineConfig({ name: "neither" }),
   ];
   assert.deepEqual(
     [...new Configured(machines).reservations()],

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { MachineConfig } from "@netboot6/config";
 import type { Evidence, Identified } from "./index.ts";
 import { Machines } from "./machines.ts";
+import { machineConfig } from "./test-config.ts";
 
 const MINUTES = 60_000;
 const HOURS = 60 * MINUTES;
@@ -27,18 +28,7 @@ const slot = (interfaceId: string, remoteId: string | null = null) => ({
   remoteId,
 });
 
-const entry = (name: string, more: Partial<MachineConfig>): MachineConfig => ({
-  name,
-  macs: [],
-  duid: null,
-  uuid: null,
-  port: null,
-  address: null,
-  prefix: null,
-  profile: null,
-  vars: {},
-  ...more,
-});
+const entry = (name: string, more: Partial<MachineConfig>): MachineConfig => machineConfig({ name, ...more });
 const port = (interfaceId: string | null, more: Partial<NonNullable<MachineConfig["port"]>> = {}) => ({
   port: { relay: "2001:db8:0:2::fe", interfaceId, remoteId: null, ...more },
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MachineConfig } from "@netboot6/config";
 import { Machines } from "./machines.ts";
+import { machineConfig } from "./test-config.ts";
 
 const MAC = "52:54:00:0b:00:01";
 const PEER = "fe80::5054:ff:fe0b:1";
@@ -9,19 +10,6 @@ const FIRMWARE = "0004443322116655887799aabbccddeeff00"; // SMBIOS order, as EDK
 const IPXE = "0004112233445566778899aabbccddeeff00"; // text order
 const INSTALLER = "0001000132971d825254000b0001";
 const UUID = "11223344-5566-7788-99aa-bbccddeeff00";
-
-const config = (more: Partial<MachineConfig>): MachineConfig => ({
-  name: "node-01",
-  macs: [],
-  duid: null,
-  uuid: null,
-  port: null,
-  address: null,
-  prefix: null,
-  profile: null,
-  vars: {},
-  ...more,
-});
 
 test("one machine through all stages of a boot, though each brings another DUID", () => {
   const machines = new Machines([]);
@@ -116,20 +104,20 @@ test("a placeholder for a UUID is no identity", () => {
 });
 
 test("the configuration's DUID, MAC and UUID name the machine", () => {
-  const byMac = new Machines([config({ macs: [MAC, "52:54:00:0b:00:02"] })]);
+  const byMac = new Machines([machineConfig({ macs: [MAC, "52:54:00:0b:00:02"] })]);
   assert.equal(byMac.identify({ peer: PEER, duid: FIRMWARE }, 0)?.machine.id, "node-01");
   assert.equal(byMac.identify({ relayMac: "52:54:00:0b:00:02" }, 0)?.machine.id, "node-01");
-  const byUuid = new Machines([config({ uuid: UUID })]);
+  const byUuid = new Machines([machineConfig({ uuid: UUID })]);
   assert.equal(byUuid.identify({ peer: PEER, duid: FIRMWARE }, 0)?.machine.id, "node-01");
-  const byDuid = new Machines([config({ duid: INSTALLER }), config({ name: "node-02", macs: [MAC] })]);
+  const byDuid = new Machines([machineConfig({ duid: INSTALLER }), machineConfig({ name: "node-02", macs: [MAC] })]);
   assert.equal(byDuid.identify({ peer: PEER, duid: INSTALLER }, 0)?.machine.id, "node-01");
 });
 
 test("the configuration's DUID goes before its MAC, that before its UUID, and that before a card that was seen elsewhere", () => {
   const of: Readonly<Record<string, MachineConfig>> = {
-    system: config({ name: "system", duid: IPXE }),
-    card: config({ name: "card", macs: [MAC] }),
-    board: config({ name: "board", uuid: UUID }),
+    system: machineConfig({ name: "system", duid: IPXE }),
+    card: machineConfig({ name: "card", macs: [MAC] }),
+    board: machineConfig({ name: "board", uuid: UUID }),
   };
   const names = (...entries: string[]): string | undefined => {
     const machines = new Machines(entries.map((name) => of[name] as MachineConfig));
@@ -144,7 +132,7 @@ test("the configuration's DUID goes before its MAC, that before its UUID, and th
 
 test("two NICs of one machine are one machine with two interfaces, of which it is told which asked and who told it", () => {
   const second = "52:54:00:0b:00:02";
-  const machines = new Machines([config({ macs: [MAC, second] })]);
+  const machines = new Machines([machineConfig({ macs: [MAC, second] })]);
   for (const [evidence, mac, onLink] of [
     [{ peer: PEER, duid: IPXE }, MAC, true],
     [{ peer: "fe80::5054:ff:fe0b:2", duid: IPXE }, second, true],
