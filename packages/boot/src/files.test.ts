@@ -7,6 +7,7 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BootFiles, type Found, readClaims } from "./files.ts";
 import type { BootState } from "./script.ts";
+import { WAITING } from "./test-state.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "netboot6-files-"));
 const root = join(dir, "boot-assets");
@@ -31,26 +32,7 @@ writeFileSync(join(`${root}-old`, "f"), "secret");
 symlinkSync(`${root}-old`, join(root, "old"));
 execFileSync("sh", ["-c", 'mkfifo "$0"', join(root, "pipe")]);
 
-const state: BootState = {
-  values: {
-    http: "http://[::1]",
-    https: null,
-    tftp: null,
-    site: "s",
-    domain: "",
-    machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
-    network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
-    done: null,
-    withheld: null,
-  },
-  machine: "node-01",
-  network: "n",
-  profileName: "wait",
-  profile: { kind: "wait", poll: 30, bootProgram: "ipxe" },
-  installed: false,
-  stopped: null,
-  why: "",
-};
+const state: BootState = { ...WAITING, profileName: "wait", why: "" };
 let answer: BootState = state;
 const files = new BootFiles({ root, templates: ["**/*.ipxe", "grub/*.cfg", "preseed/*.cfg"] }, async () => answer);
 const find = async (path: string): Promise<Found> => files.find(path, "2001:db8::5");

@@ -6,7 +6,8 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BootFiles, type BootState, FileCache } from "@netboot6/boot";
+import { BootFiles, FileCache } from "@netboot6/boot";
+import { WAITING } from "@netboot6/boot/test-state";
 import { prefixOf } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import type { EventBody, Link, Running } from "@netboot6/events";
@@ -71,32 +72,11 @@ async function told(events: readonly EventBody[], count: number): Promise<void> 
 }
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
 
-const STATE: BootState = {
-  values: {
-    http: "http://[::1]",
-    https: null,
-    tftp: null,
-    site: "s",
-    domain: "",
-    machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
-    network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
-    done: null,
-    withheld: null,
-  },
-  machine: "node-01",
-  network: "n",
-  profileName: "debian",
-  profile: { kind: "wait", poll: 30, bootProgram: "ipxe" },
-  installed: false,
-  stopped: null,
-  why: "its address is leased to it",
-};
-
 test("what is rendered is asked for with the client and its claims, kept by nobody, and told with its machine", async (t) => {
   const asked: unknown[] = [];
   const { events } = await serve(t, "networks", async (question) => {
     asked.push(question);
-    return STATE;
+    return WAITING;
   });
   const { headers, body } = await ask("/answers.cfg?mac=52%3A54%3A00%3A0b%3A00%3A01&uuid=x");
   assert.deepEqual([body, headers["content-length"], headers["cache-control"]], ["host node-01\n", "13", "no-store"]);
@@ -109,7 +89,7 @@ test("what is rendered is asked for with the client and its claims, kept by nobo
 });
 
 test("a template that is wrong is an error to an installer, and to iPXE a script that says so; folders are not shown where that is off", async (t) => {
-  const { events } = await serve(t, "networks", async () => STATE);
+  const { events } = await serve(t, "networks", async () => WAITING);
   assert.match((await ask("/wrong.cfg")).body, /^wrong\.cfg:1:4: undefined variable: nothing$/m);
   assert.match((await ask("/wrong.ipxe")).body, /^#!ipxe\necho netboot6: wrong\.ipxe:1:4: undefined variable: nothing\n/);
   assert.equal((await ask("/")).body, "Not found: /\n");

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, utimesSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { BootState } from "@netboot6/boot";
+import { WAITING } from "@netboot6/boot/test-state";
 import { decodeTftp, encodeTftp, prefixOf, TftpErrorCode, type TftpPacket } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import type { EventBody, Link, Running } from "@netboot6/events";
@@ -247,7 +247,7 @@ test("what is rendered, and what is wrong with it, comes as over HTTP; blocks fi
     emit: (event) => told.push(event),
     ask: async (question) => {
       asked.push(question);
-      return STATE;
+      return WAITING;
     },
   };
   const other = await startTftp({ tftp, networks }, link);
@@ -274,27 +274,6 @@ test("what is rendered, and what is wrong with it, comes as over HTTP; blocks fi
     await other.stop();
   }
 });
-
-const STATE: BootState = {
-  values: {
-    http: "http://[::1]",
-    https: null,
-    tftp: null,
-    site: "s",
-    domain: "",
-    machine: { name: "node-01", mac: "52:54:00:0b:00:01", uuid: "", address: "", vars: {} },
-    network: { name: "n", prefix: "2001:db8::/64", address: "2001:db8::1" },
-    done: null,
-    withheld: null,
-  },
-  machine: "node-01",
-  network: "n",
-  profileName: "debian",
-  profile: { kind: "wait", poll: 30, bootProgram: "ipxe" },
-  installed: false,
-  stopped: null,
-  why: "its address is leased to it",
-};
 
 test("a client that asks anew from its port, as after a reset, is answered from the first block", async () => {
   const blocks: number[] = [];
