@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-base="python3 make g++" # npm compiles raw-socket
+base="python3 make g++" # npm compiles raw-socket and packages/udp
 demo="$base iproute2 ethtool util-linux qemu-system-x86 ovmf curl"
 # dhcpcd-base, not dhcpcd5: the latter would start to configure this machine's own interfaces.
 tests="$demo tcpdump ndisc6 bind9-dnsutils knot-dnsutils dnsperf unbound openssl dosfstools mtools grub-common libarchive-tools radvd radvdump isc-dhcp-client isc-dhcp-relay dhcpcd-base systemd gcc strace libfaketime chromium"
@@ -13,7 +13,7 @@ bench="$tests kea-dhcp6-server dnsmasq-base nginx-light apache2"
 only_tell=
 [ "${1-}" != --missing ] || { only_tell=1; shift; }
 case ${1-} in
-  base) packages=$base why="to compile the native module" ;;
+  base) packages=$base why="to compile the native modules" ;;
   demo) packages=$demo why="for the provisioning VLAN and its virtual machines" ;;
   test) packages=$tests why="for the provisioning VLAN, its virtual machines and the real clients of the tests" ;;
   bench) packages=$bench why="for the benchmarks and the servers that they compare with" ;;
@@ -59,3 +59,4 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   quietly "npm ci" sh -c 'npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run postinstall'
   touch node_modules/.package-lock.json
 fi
+[ packages/udp/build/udp.node -nt packages/udp/src/udp.cc ] || quietly "compiling packages/udp" sh packages/udp/build.sh

@@ -1,7 +1,7 @@
 /**
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. Ours has all
- * services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far node:dgram and the store come
+ * services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come
  * with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";

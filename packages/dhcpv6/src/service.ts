@@ -1,10 +1,10 @@
 /** The DHCPv6 server's edge: sockets, clock and store around `handle`. Runs in the main thread. */
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { type Address, ALL_DHCP_SERVERS, ALL_RELAY_AGENTS_AND_SERVERS, SERVER_PORT } from "@netboot6/codec";
 import type { Link, Network } from "@netboot6/config";
 import { Drops, type Emit, type Running, TELL_DROPS_MS } from "@netboot6/events";
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
+import { type Datagram, UdpSocket } from "@netboot6/udp";
 import { handle, type Outcome, type ServerState } from "./server.ts";
 import { WaitingAnswers } from "./waiting.ts";
 
@@ -17,51 +17,51 @@ export interface Dhcpv6Edge {
 }
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
-/** `node:dgram` asks it even of literals; answering at once saves a turn of the loop for each datagram. */
-const lookup = (literal: string, _: unknown, callback: (error: null, address: string, family: 6) => void): void =>
-  callback(null, literal, 6);
 
 export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise<Running<ServerState>> {
   let current = state;
-  const sockets = new Map<string, { readonly socket: Socket; readonly on: Listening }>();
-  /** Keys of the sockets that are bound to our link-local addresses, by interface. */
-  let linkLocals: ReadonlyMap<string, string> = new Map();
+  const sockets = new Map<string, { readonly socket: UdpSocket; readonly on: Listening }>();
+  /** The links, by the number of their interface. */
+  let links: ReadonlyMap<number, Link> = new Map();
 
   const drops = new Drops("dhcpv6");
   const drop = (why: string): void => drops.count(why);
   const telling = setInterval(() => drops.tell(edge.emit), TELL_DROPS_MS).unref();
 
-  const sendOut = ({ send }: Outcome, outOf: string): void => {
+  const sendOut = ({ send }: Outcome, outOf: string, scope: number): void => {
     // Its socket may be gone since: stopped, or reloaded.
-    if (send)
-      sockets.get(outOf)?.socket.send(send.bytes, send.port, send.to, (error) => {
-        if (error) drop(`not sent to ${send.to}: ${error.message}`);
-      });
+    if (send) sockets.get(outOf)?.socket.send(send.bytes, send.to, send.port, scope);
   };
-  const tell = ({ events }: Outcome): void => {
-    for (const event of events) edge.emit(event);
+  /** Answers leave before they are told of. */
+  let untold: Outcome[] = [];
+  const tell = (outcome: Outcome): void => {
+    if (untold.length === 0)
+      queueMicrotask(() => {
+        const telling = untold;
+        untold = [];
+        for (const { events } of telling) for (const event of events) edge.emit(event);
+      });
+    untold.push(outcome);
   };
 
   const waiting = new WaitingAnswers({
-    send: ({ outcome, outOf }) => sendOut(outcome, outOf),
+    send: ({ outcome, outOf, scope }) => sendOut(outcome, outOf, scope),
     tell: ({ outcome }) => tell(outcome),
     drop,
     refuse: ({ source }, why) => edge.emit({ type: "dhcpv6.dropped", message: "Reply", why, client: source }),
     now: Date.now,
   });
 
-  const receive = (bytes: Buffer, from: RemoteInfo, on: Listening): void => {
+  const receive = ({ bytes, address: source, port, scope }: Datagram, on: Listening): void => {
     const now = Date.now();
-    const percent = from.address.indexOf("%");
-    const source = percent < 0 ? from.address : from.address.slice(0, percent);
-    const zone = percent < 0 ? null : from.address.slice(percent + 1);
-    const incoming = { bytes, source, sourcePort: from.port, interface: on.interface ?? zone, destination: on.address };
+    const link = links.get(scope);
+    const incoming = { bytes, source, sourcePort: port, interface: on.interface ?? link?.name ?? null, destination: on.address };
     const outcome = handle(current, incoming, now);
     if (outcome.machines.length > 0) edge.remember(outcome.machines);
-    // From a socket bound to our address on that link, so that the answer leaves from there and needs no zone.
-    const outOf = zone === null ? on.answerFrom : (linkLocals.get(zone) ?? "");
+    // From a socket bound to our address on that link, so that the answer leaves from there.
+    const outOf = scope === 0 ? on.answerFrom : link ? keyOf(link.linkLocal, link.name) : "";
     if (outcome.leases.length === 0) {
-      sendOut(outcome, outOf);
+      sendOut(outcome, outOf, scope);
       tell(outcome);
       return;
     }
@@ -70,38 +70,29 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       drop("too many answers wait for the disk");
       return;
     }
-    waiting.add({ outcome, source, since: now, outOf }, edge.store(outcome.leases));
+    waiting.add({ outcome, source, since: now, outOf, scope }, edge.store(outcome.leases));
   };
 
-  const listen = async (on: Listening): Promise<Socket> => {
-    const socket = createSocket({ type: "udp6", reuseAddr: true, ipv6Only: true, recvBufferSize: RECEIVE_BUFFER_BYTES, lookup });
+  const listen = (on: Listening): UdpSocket => {
+    const failed = (why: string, to: Address | null): void => drop(to === null ? why : `not sent to ${to}: ${why}`);
+    const options = { address: on.address, scope: on.scope, port: SERVER_PORT, receiveBufferBytes: RECEIVE_BUFFER_BYTES, shared: true };
+    let socket: UdpSocket | null = null;
     try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once("error", reject);
-        socket.bind(
-          { address: on.interface === null ? on.address : `${on.address}%${on.interface}`, port: SERVER_PORT, exclusive: true },
-          () => {
-            socket.off("error", reject);
-            resolve();
-          },
-        );
-      });
-      for (const name of on.joins) socket.addMembership(on.address, `::%${name}`);
+      socket = new UdpSocket(options, (datagram) => receive(datagram, on), failed);
+      for (const { index } of on.joins) socket.join(on.address, index);
+      return socket;
     } catch (error) {
-      socket.close();
+      socket?.close();
       throw new Error(`cannot listen on ${on.key}: ${(error as Error).message}`);
     }
-    socket.on("message", (bytes, from) => receive(bytes, from, on));
-    socket.on("error", (error) => drop(error.message));
-    return socket;
   };
 
   /** New sockets first: where one cannot be had, the old ones stay. */
-  const follow = async (networks: readonly Network[]): Promise<void> => {
+  const follow = (networks: readonly Network[]): void => {
     const wanted = new Map(listenings(networks).map((on) => [on.key, on]));
-    const added: { socket: Socket; on: Listening }[] = [];
+    const added: { socket: UdpSocket; on: Listening }[] = [];
     try {
-      for (const on of wanted.values()) if (sockets.get(on.key)?.on.links !== on.links) added.push({ socket: await listen(on), on });
+      for (const on of wanted.values()) if (sockets.get(on.key)?.on.links !== on.links) added.push({ socket: listen(on), on });
     } catch (error) {
       for (const { socket } of added) socket.close();
       throw error;
@@ -112,16 +103,16 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       socket.close();
     }
     for (const each of added) sockets.set(each.on.key, each);
-    linkLocals = new Map(networks.flatMap(({ link }) => (link ? [[link.name, keyOf(link.linkLocal, link.name)]] : [])));
+    links = new Map(networks.flatMap(({ link }) => (link ? [[link.index, link]] : [])));
   };
 
-  await follow(state.networks);
+  follow(state.networks);
   return {
     get listens() {
       return [...sockets.keys()];
     },
     async reload(next) {
-      await follow(next.networks);
+      follow(next.networks);
       current = next;
     },
     async stop() {
@@ -139,8 +130,10 @@ interface Listening {
   readonly address: Address;
   /** Null: on whatever interface. */
   readonly interface: string | null;
+  /** Its number; 0: on whatever interface. */
+  readonly scope: number;
   /** The interfaces on which it joins its group. */
-  readonly joins: readonly string[];
+  readonly joins: readonly Link[];
   /** Names and numbers of its interfaces: one that comes back under its name has another number, and its socket is of no use. */
   readonly links: string;
   /** Key of the socket that answers go out of. */
@@ -154,8 +147,8 @@ function listenings(networks: readonly Network[]): Listening[] {
   const add = (address: Address, on: Link | null, joined: readonly Link[], answerFrom: string | null): string => {
     const key = keyOf(address, on?.name ?? null);
     const links = [...(on ? [on] : []), ...joined].map(({ name, index }) => `${name} ${index}`).join();
-    const joins = joined.map(({ name }) => name);
-    if (!result.has(key)) result.set(key, { key, address, interface: on?.name ?? null, joins, links, answerFrom: answerFrom ?? key });
+    const at = { interface: on?.name ?? null, scope: on?.index ?? 0 };
+    if (!result.has(key)) result.set(key, { key, address, ...at, joins: joined, links, answerFrom: answerFrom ?? key });
     return key;
   };
   const relayed = networks.some((network) => network.relayed && network.dhcp);

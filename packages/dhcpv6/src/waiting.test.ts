@@ -17,7 +17,8 @@ function setUp() {
   };
   const clock = { now: 0 };
   const waiting = new WaitingAnswers(edge);
-  const add = (source: string, stored: Promise<void>) => waiting.add({ outcome: OUTCOME, source, since: clock.now, outOf: "" }, stored);
+  const add = (source: string, stored: Promise<void>) =>
+    waiting.add({ outcome: OUTCOME, source, since: clock.now, outOf: "", scope: 2 }, stored);
   return { done, clock, waiting, add };
 }
 

@@ -10,6 +10,8 @@ export interface Waiting {
   readonly since: number;
   /** Key of the socket that it goes out of. */
   readonly outOf: string;
+  /** The interface of its link-local client; else 0. */
+  readonly scope: number;
 }
 
 export interface WaitingEdge {
