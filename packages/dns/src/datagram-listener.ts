@@ -1,45 +1,42 @@
 /** DNS over UDP on one address, so that the answer leaves from the address that was asked. */
-import { createSocket, type Socket } from "node:dgram";
+import { readFileSync } from "node:fs";
+import { UdpSocket } from "@netboot6/udp";
 import type { StreamOptions } from "./stream-listener.ts";
 
 /** A rack that wakes up asks all at once. The kernel gives what it allows. */
 const RECEIVE_BUFFER = 4 << 20;
 
-/** Addresses of clients are never names, and IPv6. */
-const asItIs = (address: string, _: unknown, found: (error: Error | null, address: string, family: number) => void): void =>
-  found(null, address, 6);
+interface DatagramOptions extends StreamOptions {
+  /** The name of an interface, by its number. */
+  zone(index: number): string;
+}
 
 export class DatagramListener {
-  readonly #socket: Socket = createSocket({ type: "udp6", ipv6Only: true, lookup: asItIs, recvBufferSize: RECEIVE_BUFFER });
-  readonly #options: StreamOptions;
-  #open = false;
+  readonly #options: DatagramOptions;
+  #socket: UdpSocket | null = null;
 
-  constructor(options: StreamOptions) {
+  constructor(options: DatagramOptions) {
     this.#options = options;
   }
 
-  listen(): Promise<void> {
-    const socket = this.#socket;
-    const { address, port, receive, drop } = this.#options;
-    return new Promise((resolve, reject) => {
-      socket.once("error", reject);
-      socket.bind({ address, port, exclusive: true }, () => {
-        socket.off("error", reject);
-        socket.on("error", (error) => drop(error.message));
-        socket.on("message", (bytes, from) => {
-          if (from.port === 0) return drop("from port 0");
-          receive(bytes, from.address, (reply) => {
-            if (this.#open) socket.send(reply, from.port, from.address);
-          });
-        });
-        this.#open = true;
-        resolve();
-      });
-    });
+  async listen(): Promise<void> {
+    const { address: text, port, receive, drop, zone } = this.#options;
+    const [address = "", on] = text.split("%");
+    const scope = on === undefined ? 0 : Number(readFileSync(`/sys/class/net/${on}/ifindex`, "latin1"));
+    const socket = new UdpSocket(
+      { address, scope, port, receiveBufferBytes: RECEIVE_BUFFER },
+      (from) => {
+        if (from.port === 0) return drop("from port 0");
+        const client = from.scope === 0 ? from.address : `${from.address}%${zone(from.scope)}`;
+        // It may wait for an upstream, and the bytes are the socket's.
+        receive(Buffer.from(from.bytes), client, (reply) => socket.send(reply, from.address, from.port, from.scope));
+      },
+      drop,
+    );
+    this.#socket = socket;
   }
 
   close(): void {
-    this.#open = false;
-    this.#socket.close();
+    this.#socket?.close();
   }
 }

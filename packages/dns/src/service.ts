@@ -38,6 +38,7 @@ export async function startDns(settings: DnsSettings, link: Link): Promise<Runni
       port,
       receive: (bytes: Buffer, client: string, reply: (bytes: Buffer) => void) => server.receive(bytes, client, overTcp, reply),
       drop: (why: string) => server.drop(why),
+      zone: (index: number) => current.networks.find(({ link }) => link?.index === index)?.link?.name ?? String(index),
     });
     const both = [new DatagramListener(options(false)), new StreamListener(options(true))];
     const close = (): void => {
