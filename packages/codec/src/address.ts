@@ -19,24 +19,38 @@ export interface Prefix {
 }
 
 const ALL_ONES = (1n << 128n) - 1n;
-const HEX = Array.from({ length: 65536 }, (_, n) => n.toString(16));
-const HEX_BYTES = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
+/** The characters of the 16 digits. */
+const DIGITS = Buffer.from("0123456789abcdef", "latin1");
+/** Texts are put together here: one string for each, where adding pieces up would leave one for each piece. */
+const written = Buffer.allocUnsafe(48);
+
+/** Writes 4 bits; returns where the next character goes. */
+function writeDigit(at: number, bits: number): number {
+  written[at] = DIGITS[bits & 15] as number;
+  return at + 1;
+}
 
 /** Reads IPv6 text in any form RFC 4291 §2.2 allows, without a zone. Returns null where it is not one. */
 export function parseAddress(text: string): Uint8Array | null {
-  const { length } = text;
-  if (length < 2 || length > 45) return null;
   const bytes = new Uint8Array(16);
-  let at = 0; // bytes written
+  return readInto(text, bytes, 0) ? bytes : null;
+}
+
+/** Reads into the 16 bytes at `start`; false where the text is no address. */
+function readInto(text: string, bytes: Uint8Array, start: number): boolean {
+  const { length } = text;
+  if (length < 2 || length > 45) return false;
+  const end = start + 16;
+  let at = start; // where the next byte goes
   let gap = -1; // where `::` stood
   let i = 0;
   if (text.charCodeAt(0) === COLON) {
-    if (text.charCodeAt(1) !== COLON) return null;
-    gap = 0;
+    if (text.charCodeAt(1) !== COLON) return false;
+    gap = start;
     i = 2;
   }
   while (i < length) {
-    const start = i;
+    const first = i;
     let group = 0;
     let character = 0;
     for (; i < length; i++) {
@@ -46,30 +60,29 @@ export function parseAddress(text: string): Uint8Array | null {
       group = group * 16 + digit;
     }
     if (character === DOT && i < length) {
-      const v4 = at <= 12 ? parseIpv4(text.slice(start)) : null;
-      if (v4 === null) return null;
+      const v4 = at <= end - 4 ? parseIpv4(text.slice(first)) : null;
+      if (v4 === null) return false;
       bytes[at++] = v4 >>> 24;
       bytes[at++] = v4 >>> 16;
       bytes[at++] = v4 >>> 8;
       bytes[at++] = v4;
       break;
     }
-    if (i === start || i - start > 4 || at > 14) return null;
+    if (i === first || i - first > 4 || at > end - 2) return false;
     bytes[at++] = group >>> 8;
     bytes[at++] = group;
     if (i === length) break;
-    if (character !== COLON || ++i === length) return null;
+    if (character !== COLON || ++i === length) return false;
     if (text.charCodeAt(i) === COLON) {
-      if (gap >= 0) return null;
+      if (gap >= 0) return false;
       gap = at;
       i++;
     }
   }
-  if (gap < 0) return at === 16 ? bytes : null;
-  if (at > 14) return null; // `::` stands for one group or more
-  bytes.copyWithin(16 - (at - gap), gap, at);
-  bytes.fill(0, gap, 16 - (at - gap));
-  return bytes;
+  if (gap < 0) return at === end;
+  if (at > end - 2) return false; // `::` stands for one group or more
+  for (let to = end - 1; to >= gap; to--) bytes[to] = at > gap ? (bytes[--at] as number) : 0;
+  return true;
 }
 
 const COLON = 58;
@@ -93,14 +106,11 @@ function parseIpv4(text: string): number | null {
 
 /** Writes the 16 bytes at `offset` in RFC 5952 form (IPv4-mapped addresses with dotted quads, §5). */
 export function formatAddress(bytes: Uint8Array, offset = 0): Address {
-  const groups = new Array<number>(8);
   let bestStart = -1;
   let bestLength = 1;
   let start = -1;
   for (let i = 0; i < 8; i++) {
-    const group = ((bytes[offset + i * 2] as number) << 8) | (bytes[offset + i * 2 + 1] as number);
-    groups[i] = group;
-    if (group !== 0) start = -1;
+    if (((bytes[offset + i * 2] as number) | (bytes[offset + i * 2 + 1] as number)) !== 0) start = -1;
     else {
       if (start < 0) start = i;
       if (i - start + 1 > bestLength) {
@@ -109,19 +119,26 @@ export function formatAddress(bytes: Uint8Array, offset = 0): Address {
       }
     }
   }
-  if (bestStart === 0 && bestLength === 5 && groups[5] === 0xffff) {
+  if (bestStart === 0 && bestLength === 5 && bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff) {
     return `::ffff:${bytes[offset + 12]}.${bytes[offset + 13]}.${bytes[offset + 14]}.${bytes[offset + 15]}`;
   }
-  let text = "";
+  let at = 0;
   for (let i = 0; i < 8; i++) {
     if (i === bestStart) {
-      text += "::";
+      written[at++] = COLON;
+      written[at++] = COLON;
       i += bestLength - 1;
-    } else {
-      text += i === 0 || i === bestStart + bestLength ? HEX[groups[i] as number] : `:${HEX[groups[i] as number]}`;
+      continue;
     }
+    if (i !== 0 && i !== bestStart + bestLength) written[at++] = COLON;
+    const high = bytes[offset + i * 2] as number;
+    const low = bytes[offset + i * 2 + 1] as number;
+    if (high > 15) at = writeDigit(at, high >> 4);
+    if (high > 0) at = writeDigit(at, high);
+    if (high > 0 || low > 15) at = writeDigit(at, low >> 4);
+    at = writeDigit(at, low);
   }
-  return text;
+  return written.toString("latin1", 0, at);
 }
 
 /** The same address in RFC 5952 form, or null where the text is no IPv6 address. */
@@ -135,6 +152,11 @@ export function addressBytes(address: Address): Uint8Array {
   const bytes = parseAddress(address);
   if (!bytes) throw new TypeError(`not an IPv6 address: ${address}`);
   return bytes;
+}
+
+/** Writes the 16 bytes of an address already known to be one. Throws on a programmer's error only. */
+export function writeAddress(address: Address, bytes: Uint8Array, at: number): void {
+  if (!readInto(address, bytes, at)) throw new TypeError(`not an IPv6 address: ${address}`);
 }
 
 export function bytesToBigInt(bytes: Uint8Array, offset = 0): bigint {
@@ -176,7 +198,12 @@ export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
-export const prefixContains = ({ length, bytes }: Prefix, address: Address): boolean => sameBits(bytes, addressBytes(address), length);
+export function prefixContains({ length, bytes }: Prefix, address: Address): boolean {
+  writeAddress(address, looked, 0);
+  return sameBits(bytes, looked, length);
+}
+
+const looked = new Uint8Array(16);
 
 /** Whether the first `length` bits are the same. */
 export function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
@@ -203,10 +230,15 @@ export function parseMac(text: string): Mac | null {
   return hex && formatMac(Buffer.from(hex, "hex"));
 }
 
-export function formatMac(bytes: Uint8Array): Mac {
-  let text = HEX_BYTES[bytes[0] as number] as string;
-  for (let i = 1; i < bytes.length; i++) text += `:${HEX_BYTES[bytes[i] as number]}`;
-  return text;
+/** Writes the 6 bytes at `offset`. */
+export function formatMac(bytes: Uint8Array, offset = 0): Mac {
+  let at = 0;
+  for (let i = 0; i < 6; i++) {
+    if (i > 0) written[at++] = COLON;
+    at = writeDigit(at, (bytes[offset + i] as number) >> 4);
+    at = writeDigit(at, bytes[offset + i] as number);
+  }
+  return written.toString("latin1", 0, at);
 }
 
 export function macBytes(mac: Mac): Uint8Array {

@@ -1,5 +1,5 @@
 /** A network's pool of addresses as bytes: no bigint where each packet comes by. */
-import { type Address, addressBytes, formatAddress } from "@netboot6/codec";
+import { type Address, addressBytes, formatAddress, writeAddress } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 
 export interface Pool {
@@ -42,9 +42,11 @@ function poolBetween(first: Uint8Array, last: Uint8Array): Pool {
 }
 
 export function inPool({ first, last }: Pool, address: Address): boolean {
-  const bytes = addressBytes(address);
-  return compare(first, bytes) <= 0 && compare(bytes, last) <= 0;
+  writeAddress(address, looked, 0);
+  return compare(first, looked) <= 0 && compare(looked, last) <= 0;
 }
+
+const looked = new Uint8Array(16);
 
 /** The address at a place, counted from 0; places beyond the last begin again. */
 export const addressAt = ({ first, size }: Pool, place: number): Address => formatAddress(plus(first, place % size));

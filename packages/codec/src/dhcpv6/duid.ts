@@ -15,8 +15,8 @@ const ETHERNET = 1;
 
 export function readDuid(duid: Uint8Array): DuidFacts {
   const type = duid.length >= 2 ? readU16(duid, 0) : 0;
-  if (type === 1 && duid.length === 14 && readU16(duid, 2) === ETHERNET) return { kind: "LLT", mac: formatMac(duid.subarray(8)) };
-  if (type === 3 && duid.length === 10 && readU16(duid, 2) === ETHERNET) return { kind: "LL", mac: formatMac(duid.subarray(4)) };
+  if (type === 1 && duid.length === 14 && readU16(duid, 2) === ETHERNET) return { kind: "LLT", mac: formatMac(duid, 8) };
+  if (type === 3 && duid.length === 10 && readU16(duid, 2) === ETHERNET) return { kind: "LL", mac: formatMac(duid, 4) };
   if (type === 2) return { kind: "EN" };
   if (type === 4 && duid.length === 18)
     return { kind: "UUID", uuids: [formatUuid(duid.subarray(2)), formatUuid(swapUuid(duid.subarray(2)))] };

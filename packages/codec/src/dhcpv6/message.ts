@@ -1,5 +1,5 @@
 /** DHCPv6 messages as options in order, each byte kept (RFC 9915 §8, §9, §21.1). */
-import { type Address, addressBytes, formatAddress } from "../address.ts";
+import { type Address, formatAddress, writeAddress } from "../address.ts";
 import { type Decoded, decoded, undecodable } from "../decoded.ts";
 import { MessageType } from "./constants.ts";
 
@@ -72,8 +72,8 @@ export function encodeMessage(message: Message): Uint8Array {
   body[0] = message.type;
   if (isRelayMessage(message)) {
     body[1] = message.hopCount;
-    body.set(addressBytes(message.linkAddress), 2);
-    body.set(addressBytes(message.peerAddress), 18);
+    writeAddress(message.linkAddress, body, 2);
+    writeAddress(message.peerAddress, body, 18);
   } else {
     body[1] = message.transactionId >>> 16;
     body[2] = message.transactionId >>> 8;

@@ -1,5 +1,5 @@
 /** The options that have structure: bytes to values and back. Each decoder refuses what its RFC calls malformed. */
-import { type Address, addressBytes, formatAddress } from "../address.ts";
+import { type Address, addressBytes, formatAddress, writeAddress } from "../address.ts";
 import { type Decoded, decoded, undecodable } from "../decoded.ts";
 import { OptionCode } from "./constants.ts";
 import { decodeOptions, encodeOptions, type Option, readU16, readU32, writeU16, writeU32 } from "./message.ts";
@@ -47,7 +47,7 @@ export function decodeIaAddress(data: Uint8Array): Decoded<IaAddress> {
 
 export function encodeIaAddress(value: IaAddress): Uint8Array {
   const bytes = encodeOptions(value.options, 24);
-  bytes.set(addressBytes(value.address));
+  writeAddress(value.address, bytes, 0);
   writeU32(bytes, 16, value.preferred);
   writeU32(bytes, 20, value.valid);
   return bytes;
@@ -84,7 +84,7 @@ export function encodeIaPrefix(value: IaPrefix): Uint8Array {
   writeU32(bytes, 0, value.preferred);
   writeU32(bytes, 4, value.valid);
   bytes[8] = value.length;
-  bytes.set(addressBytes(value.prefix), 9);
+  writeAddress(value.prefix, bytes, 9);
   return bytes;
 }
 
@@ -119,7 +119,7 @@ export function encodeU16List(values: readonly number[]): Uint8Array {
 export function encodeAddresses(addresses: readonly Address[]): Uint8Array {
   const bytes = new Uint8Array(addresses.length * 16);
   addresses.forEach((address, i) => {
-    bytes.set(addressBytes(address), i * 16);
+    writeAddress(address, bytes, i * 16);
   });
   return bytes;
 }
