@@ -3,7 +3,7 @@
  * machine is known by its MAC first (docs/adr/0003-identity.md).
  */
 import { randomBytes } from "node:crypto";
-import { isPlaceholderUuid, type Mac, Recent, readDuid } from "@netboot6/codec";
+import { Chain, isPlaceholderUuid, type Linked, type Mac, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import { Configured, newId, portName } from "./configured.ts";
 import { learn, type Shown } from "./learn.ts";
@@ -36,7 +36,7 @@ export interface Renamed {
 }
 
 /** A machine as it is now. Each index leads straight to it: at 100,000 machines every look into a map is a wait for memory. */
-interface Known {
+interface Known extends Linked<Known> {
   machine: Machine;
   /** Unix milliseconds of its last message since the start; -Infinity: none yet. */
   seenAt: number;
@@ -54,7 +54,7 @@ export class Machines {
   readonly #shared = new Set<string>();
   readonly #macSource = new MacSource();
   /** Those that were only met: neither configured nor installing nor installed. */
-  readonly #strangers = new Recent<Known, true>();
+  readonly #strangers = new Chain<Known>();
   #configured = new Configured([]);
 
   /** `stored`: the machines of an earlier run. */
@@ -91,12 +91,13 @@ export class Machines {
   forgetStrangers(hasLease: (id: string) => boolean): string[] {
     const forgotten: string[] = [];
     while (this.#strangers.size > MAX_STRANGERS) {
-      const [known] = this.#strangers.takeOldest() as [Known, true];
+      const known = this.#strangers.oldest as Known;
       const { machine, seenAt, queuedAt } = known;
+      this.#strangers.delete(known);
       if (hasLease(machine.id)) continue;
       if (seenAt > queuedAt) {
         known.queuedAt = seenAt;
-        this.#strangers.set(known, true);
+        this.#strangers.append(known);
         continue;
       }
       this.#remove(machine);
@@ -276,9 +277,9 @@ export class Machines {
       this.#unindex(known);
       known.machine = machine;
     } else {
-      known = { machine, seenAt: Number.NEGATIVE_INFINITY, queuedAt: Number.NEGATIVE_INFINITY };
+      known = { machine, seenAt: Number.NEGATIVE_INFINITY, queuedAt: Number.NEGATIVE_INFINITY, older: null, newer: null };
       this.#byId.set(machine.id, known);
-      if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.set(known, true);
+      if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.append(known);
     }
     if (machine.boot.stage !== "new") this.#strangers.delete(known);
     for (const mac of machine.macs) this.#byMac.set(mac, known);
