@@ -203,7 +203,7 @@ test("after a restart a machine is where a boot that was stored heard it last, t
 
   const console = await testConsole();
   await console.registry.releaseLease(ADDRESS);
-  console.readings.restore(JSON.parse(JSON.stringify(stored)));
+  console.timelines.restore(JSON.parse(JSON.stringify(stored)));
   const { address, network, lastSeen } = (await get(console, `/machines/${ID}`)) as MachineView;
   assert.deepEqual([address, network, lastSeen], ["2001:db8:0:1::5", "prov", heard]);
 });

@@ -1,6 +1,5 @@
 /** What the console keeps of the stream beside timelines: readers, bounded in memory. */
-import { type Address, isLinkLocal, Recent } from "@netboot6/codec";
-import type { Asker, BootEvent, ServiceName, StoredBoot, Timelines } from "@netboot6/events";
+import type { BootEvent, ServiceName, Timelines } from "@netboot6/events";
 import { DnsReadings } from "./dns-readings.ts";
 import { Metrics } from "./metrics.ts";
 import { EventRing } from "./ring.ts";
@@ -8,14 +7,6 @@ import { EventRing } from "./ring.ts";
 /** Another router, as it was heard last. */
 export type Rival = Extract<BootEvent, { type: "ra.heard" }>;
 export type Warning = Extract<BootEvent, { type: "ra.warned" }>;
-
-export interface Seen {
-  /** Unix milliseconds. */
-  readonly at: number;
-  readonly network: string | null;
-  /** The address that it spoke from, other than a link-local one; null while there was none. */
-  readonly address: Address | null;
-}
 
 export interface ServiceState {
   readonly service: ServiceName;
@@ -25,7 +16,6 @@ export interface ServiceState {
   readonly listens: readonly string[];
 }
 
-const MAX_SEEN = 20_000;
 const MAX_RIVALS = 256;
 
 export class Readings {
@@ -39,7 +29,6 @@ export class Readings {
   readonly #services = new Map<ServiceName, ServiceState>();
   /** The services of the configuration; empty until all of them came up once. */
   #expected: readonly ServiceName[] = [];
-  readonly #seen = new Recent<string, Seen>();
   readonly #rivals = new Map<string, Rival>();
   /** By network and rule. */
   readonly #warnings = new Map<string, Warning>();
@@ -82,21 +71,7 @@ export class Readings {
         this.#warnings.delete(`${event.network} ${event.rule}`);
         break;
     }
-    if ("client" in event && event.client !== undefined && event.machine !== undefined) this.#see(event.machine, event);
   };
-
-  /** Takes when, where and at which address machines were heard in the boots of an earlier run. */
-  restore(stored: readonly StoredBoot[]): void {
-    for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
-      const events = [...boot.entries.map(({ event }) => event), ...boot.stages.map(({ last }) => last)].toSorted((a, b) => a.at - b.at);
-      for (const event of events) if ("client" in event && event.client !== undefined) this.#see(machine, event);
-    }
-  }
-
-  /** When the machine was heard last, in this run or in a boot that an earlier one stored. */
-  seen(machine: string): Seen | undefined {
-    return this.#seen.get(machine);
-  }
 
   /** The other routers that are heard on a network at present. */
   rivals(network: string): Rival[] {
@@ -115,13 +90,6 @@ export class Readings {
         ? [...this.#services.values()]
         : this.#expected.map((service) => this.#services.get(service) ?? { service, ready: false, why: "it did not start", listens: [] });
     return { ready: this.#expected.length > 0 && services.every(({ ready }) => ready), services };
-  }
-
-  #see(machine: string, { at, network, client }: { readonly at: number } & Asker): void {
-    const before = this.#seen.get(machine);
-    const address = client === undefined || isLinkLocal(client) ? (before?.address ?? null) : client;
-    this.#seen.set(machine, { at, network: network ?? before?.network ?? null, address });
-    if (this.#seen.size > MAX_SEEN) this.#seen.takeOldest();
   }
 
   #hear(event: Rival): void {

@@ -1,7 +1,7 @@
 /** The newest events, for who comes back after a while: bounded. Progress is not kept: the newest tells all. */
 import type { BootEvent } from "@netboot6/events";
 
-const MOST = 5_000;
+const MOST = 1_000;
 
 export class EventRing {
   readonly #events: BootEvent[] = [];

@@ -133,12 +133,12 @@ const strangers = (context: Context): MachineView[] =>
     served: false,
   }));
 
-function viewOf(machine: Machine, { registry, timelines, readings }: Context): MachineView {
+function viewOf(machine: Machine, { registry, timelines }: Context): MachineView {
   const now = Date.now();
   // The token in boot state lets its bearer report the machine as done: it is not shown.
   const { id, macs, uuid, duids, ports, profile, boot, shared, met, firstSeen } = machine;
   const leases = registry.leases.ofMachine(id).filter((lease) => isLive(lease, now / 1000));
-  const seen = readings.seen(id);
+  const seen = timelines.seen(id);
   const network = seen?.network ?? leases.at(-1)?.network ?? null;
   const { name, why } = registry.profileFor(id, network);
   return {

@@ -1,9 +1,9 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
-import { Recent } from "@netboot6/codec";
+import { type Address, isLinkLocal, Recent } from "@netboot6/codec";
 import { LOOP_SECONDS, loopOf, type ProgramLoop, programLoopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
 import { isOptional, isProgram, isScript, stageOrder as order, type StageName, scriptStage } from "./stages.ts";
-import type { BootEvent } from "./types.ts";
+import type { Asker, BootEvent } from "./types.ts";
 import { judge, lastAsked, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 
@@ -116,6 +116,21 @@ export interface StoredBoot {
   readonly boot: BootRecord;
 }
 
+/** Where and when a machine was heard last. */
+export interface Seen {
+  /** Unix milliseconds; null where none of its events told of a client. */
+  readonly at: number | null;
+  readonly network: string | null;
+  /** The address that it spoke from, other than a link-local one; null while there was none. */
+  readonly address: Address | null;
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+interface Known extends Writable<Seen> {
+  readonly boots: BootRecord[];
+}
+
 export class Timelines {
   readonly #world = new World();
   /** What changed since it was taken to be stored, by key; null: gone. */
@@ -123,24 +138,26 @@ export class Timelines {
   /** The rule of the verdict that was told of a machine last. */
   readonly #told = new Map<string, string>();
   /** The machine that was silent longest comes first. */
-  readonly #machines = new Recent<string, BootRecord[]>();
+  readonly #machines = new Recent<string, Known>();
   #entries = 0;
 
   /** Takes the boots of an earlier run. */
   restore(stored: readonly StoredBoot[]): void {
     for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
-      const boots = this.#machines.get(machine) ?? [];
-      this.#machines.set(machine, boots);
+      const known = this.#machines.get(machine) ?? { boots: [], at: null, network: null, address: null };
+      this.#machines.set(machine, known);
       // Stored by a version that kept no files.
       for (const stage of boot.stages) stage.files ??= [];
-      boots.push(boot);
+      known.boots.push(boot);
       this.#entries += boot.entries.length;
+      const events = [...boot.entries.map(({ event }) => event), ...boot.stages.map(({ last }) => last)];
+      for (const event of events.toSorted((a, b) => a.at - b.at)) see(known, event);
     }
   }
 
   /** As if the machine had never been met. */
   forget(machine: string): void {
-    for (const boot of this.#machines.get(machine) ?? []) this.#forget(machine, boot);
+    for (const boot of this.#bootsOf(machine)) this.#forget(machine, boot);
     this.#machines.delete(machine);
     this.#told.delete(machine);
   }
@@ -157,18 +174,27 @@ export class Timelines {
   }
 
   get(machine: string, now: number): MachineTimeline | undefined {
-    const boots = this.#machines.get(machine);
+    const boots = this.#machines.get(machine)?.boots;
     return boots && { machine, boots: boots.map(bootOf), verdict: judge(boots, this.#world, now) };
   }
 
+  /** Where and when it was heard last, in this run or in a boot that an earlier one stored. */
+  seen(machine: string): Seen | undefined {
+    return this.#machines.get(machine);
+  }
+
+  #bootsOf(machine: string): readonly BootRecord[] {
+    return this.#machines.get(machine)?.boots ?? [];
+  }
+
   /** The machines that something happened to, also those that are not served. */
-  ids(): IterableIterator<string> {
+  ids(): readonly string[] {
     return this.#machines.keys();
   }
 
   /** Why it stands still; null where it does not. */
   verdict(machine: string, now: number): Verdict | null {
-    return judge(this.#machines.get(machine) ?? [], this.#world, now);
+    return judge(this.#bootsOf(machine), this.#world, now);
   }
 
   /** The machines whose verdict is another than at the last look, with the one they have now. */
@@ -187,7 +213,9 @@ export class Timelines {
    * are a loop. Null where they are not.
    */
   loop(machine: string, since: number, now: number): string | null {
-    const before = (this.#machines.get(machine) ?? []).slice(0, -1).filter(({ startedAt }) => startedAt > since);
+    const before = this.#bootsOf(machine)
+      .slice(0, -1)
+      .filter(({ startedAt }) => startedAt > since);
     const loop = loopOf(before, now);
     if (!loop || order(loop.stage) < order("script")) return null;
     return `it began ${loop.boots.length} boots within ${LOOP_SECONDS / 60} minutes and came no further than ${loop.stage}`;
@@ -195,13 +223,13 @@ export class Timelines {
 
   /** The program that iPXE was given again and again in place of a script, after `since`; null where it was not. */
   programLoop(machine: string, since: number, now: number): ProgramLoop | null {
-    const boot = this.#machines.get(machine)?.at(-1);
+    const boot = this.#bootsOf(machine).at(-1);
     return boot ? programLoopOf(boot, since, now) : null;
   }
 
   /** How far its newest boot has come; null where it has not begun one. */
   stage(machine: string): StageName | null {
-    return this.#machines.get(machine)?.at(-1)?.stages.at(-1)?.name ?? null;
+    return this.#bootsOf(machine).at(-1)?.stages.at(-1)?.name ?? null;
   }
 
   /** A reader for the bus. */
@@ -232,16 +260,22 @@ export class Timelines {
   }
 
   #bootFor(machine: string, event: BootEvent): BootRecord {
-    const boots = this.#machines.get(machine) ?? [];
-    this.#machines.set(machine, boots);
-    if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
-    const last = boots.at(-1);
+    const known = this.#machines.touch(machine);
+    if (known) see(known, event);
+    const last = known?.boots.at(-1);
     if (last && !beginsBoot(last, event)) return last;
     const entries = last ? solicitedBefore(last, event.at) : [];
     if (last && entries.length > 0 && last.stages.length > 0) this.#unstored.set(keyOf(machine, last), { machine, boot: last });
     const boot: BootRecord = { startedAt: entries[0]?.event.at ?? event.at, stages: [], entries, heardAt: event.at };
-    boots.push(boot);
-    if (boots.length > MAX_BOOTS) this.#forget(machine, boots.shift() as BootRecord);
+    if (known) {
+      known.boots.push(boot);
+      if (known.boots.length > MAX_BOOTS) this.#forget(machine, known.boots.shift() as BootRecord);
+    } else {
+      const met: Known = { boots: [boot], at: null, network: null, address: null };
+      see(met, event);
+      this.#machines.set(machine, met);
+      if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
+    }
     return boot;
   }
 
@@ -251,10 +285,18 @@ export class Timelines {
   }
 
   #dropOldest(): void {
-    const [oldest, boots] = this.#machines.takeOldest() as [string, BootRecord[]];
+    const [oldest, { boots }] = this.#machines.takeOldest() as [string, Known];
     for (const boot of boots) this.#forget(oldest, boot);
     this.#told.delete(oldest);
   }
+}
+
+function see(known: Known, event: BootEvent & Asker): void {
+  const { at, network, client } = event;
+  if (client === undefined) return;
+  known.at = at;
+  if (network !== undefined) known.network = network;
+  if (!isLinkLocal(client)) known.address = client;
 }
 
 const keyOf = (machine: string, { startedAt }: BootRecord): string => `${machine} ${startedAt}`;

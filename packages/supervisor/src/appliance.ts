@@ -60,7 +60,6 @@ export class RunningAppliance {
     this.registry = registry;
     this.bus = new EventBus(registry.whoIs);
     this.timelines.restore(registry.boots);
-    this.readings.restore(registry.boots);
     registry.forgetBoots = (machine) => this.timelines.forget(machine);
     registry.loopOf = (machine, since) => this.timelines.loop(machine, since, Date.now());
     registry.programLoopOf = (machine, since) => this.timelines.programLoop(machine, since, Date.now());
