@@ -1,5 +1,4 @@
 /** Which addresses of a network are a machine's, the likeliest first. */
-import { hash } from "node:crypto";
 import { type Address, eui64Address } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import type { LeaseRequest } from "./leases.ts";
@@ -35,8 +34,24 @@ export function* addressCandidates(request: LeaseRequest, cursor: { at: number }
   for (let i = 0; i < pool.size && i < SEARCH_STEPS; i++) yield { address: addressAt(pool, cursor.at++), why, own: false };
 }
 
-/** 48 bits of what the machine is known by. */
-export const identityHash = ({ mac, machine }: LeaseRequest): number => hash("sha256", mac ?? machine, "buffer").readUIntBE(0, 6);
+/** 48 bits of what the machine is known by, spread evenly (two FNV-1a, each finished as MurmurHash3 is). */
+export function identityHash({ mac, machine }: Pick<LeaseRequest, "mac" | "machine">): number {
+  const text = mac ?? machine;
+  let a = 0x811c9dc5;
+  let b = 0x9747b28c;
+  for (let i = 0; i < text.length; i++) {
+    const character = text.charCodeAt(i);
+    a = Math.imul(a ^ character, 0x01000193);
+    b = Math.imul(b ^ character, 0x01000193);
+  }
+  return finished(a) * 65536 + (finished(b ^ a) >>> 16);
+}
+
+function finished(hash: number): number {
+  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
 
 const isAutonomous = (network: Network): boolean => {
   if (network.advertise === "observe" || network.advertise === null) return network.relayed;

@@ -112,11 +112,15 @@ export class Leases {
 
   /** The caller stores it, and says what became of that: `stored` or `takeBack`. */
   put(lease: Lease): void {
-    const { address } = lease;
-    const unstored = this.#unstored.get(address);
+    this.#put(lease, this.#byAddress.get(lease.address));
+  }
+
+  /** `before`: what stands at its address. */
+  #put(lease: Lease, before: Lease | undefined): void {
+    const unstored = this.#unstored.get(lease.address);
     if (unstored) unstored.put.push(lease);
-    else this.#unstored.set(address, { onDisk: this.#byAddress.get(address) ?? null, put: [lease] });
-    this.#place(lease);
+    else this.#unstored.set(lease.address, { onDisk: before ?? null, put: [lease] });
+    this.#place(lease, before);
   }
 
   /** They are on disk, and with them what was put before them. */
@@ -151,9 +155,8 @@ export class Leases {
     }
   }
 
-  #place(lease: Lease): void {
+  #place(lease: Lease, before = this.#byAddress.get(lease.address)): void {
     const { address, machine } = lease;
-    const before = this.#byAddress.get(address);
     if (before?.machine !== machine || before.state !== lease.state || before.hostname !== lease.hostname) this.#changes++;
     if (before) this.#forget(before);
     else if (isPrefix(address)) this.#addPrefix(address);
@@ -294,8 +297,11 @@ export class Leases {
   }
 
   #cursor(search: string): { at: number } {
-    const cursor = this.#searched.get(search) ?? { at: 0 };
-    this.#searched.set(search, cursor);
+    let cursor = this.#searched.get(search);
+    if (!cursor) {
+      cursor = { at: 0 };
+      this.#searched.set(search, cursor);
+    }
     return cursor;
   }
 
@@ -321,9 +327,9 @@ export class Leases {
     };
     // Released first: what is put last is the binding's address.
     const left = moved && moved.address !== address && moved.state === "bound";
-    const released = left ? [this.release(moved)] : [];
-    this.put(lease);
-    return [lease, ...released];
+    const released = left ? this.release(moved) : null;
+    this.#put(lease, before);
+    return released ? [lease, released] : [lease];
   }
 
   /** Takes over what another id of the same machine has; the leases to store. */
