@@ -61,16 +61,16 @@ const GATHERING_MS = 2;
 const CLOSING_TRIES = 5;
 
 interface Row {
-  readonly kind: string;
-  readonly key: string;
   readonly text: string;
   /** An answer waits for it, so a failure is told and not tried again. */
   readonly awaited: boolean;
 }
 
-/** The changes of one commit, by kind and key: the newest of each. */
+/** The changes of one commit: the newest of each kind and key. */
 class Batch {
-  readonly rows = new Map<string, Row>();
+  readonly #kinds = new Map<string, Map<string, Row>>();
+  /** How many were put. */
+  changes = 0;
   readonly done = Promise.withResolvers<void>();
   awaited = false;
 
@@ -79,18 +79,33 @@ class Batch {
   }
 
   put({ kind, key, value }: Change, awaited: boolean): void {
-    this.rows.set(`${kind} ${key}`, { kind, key, text: value === null ? "" : JSON.stringify(value), awaited });
+    this.#rowsOf(kind).set(key, { text: value === null ? "" : JSON.stringify(value), awaited });
+    this.changes++;
   }
 
   flat(): string[] {
-    const rows: string[] = [];
-    for (const { kind, key, text } of this.rows.values()) rows.push(kind, key, text);
-    return rows;
+    const flat: string[] = [];
+    for (const [kind, rows] of this.#kinds) for (const [key, { text }] of rows) flat.push(kind, key, text);
+    return flat;
   }
 
   /** Takes over what a failed commit was to store at leisure, and has no newer value for. */
   retry(failed: Batch): void {
-    for (const [name, row] of failed.rows) if (!row.awaited && !this.rows.has(name)) this.rows.set(name, row);
+    for (const [kind, rows] of failed.#kinds)
+      for (const [key, row] of rows) {
+        if (row.awaited || this.#rowsOf(kind).has(key)) continue;
+        this.#rowsOf(kind).set(key, row);
+        this.changes++;
+      }
+  }
+
+  #rowsOf(kind: string): Map<string, Row> {
+    let rows = this.#kinds.get(kind);
+    if (!rows) {
+      rows = new Map();
+      this.#kinds.set(kind, rows);
+    }
+    return rows;
   }
 }
 
@@ -112,7 +127,7 @@ export async function openStore(dir: string): Promise<Store> {
   copied.promise.catch(() => {}); // it may be that nobody waits
 
   const write = (): void => {
-    if (writing || next.rows.size === 0) return;
+    if (writing || next.changes === 0) return;
     if (leisure) clearTimeout(leisure);
     leisure = null;
     writing = next;
@@ -121,9 +136,9 @@ export async function openStore(dir: string): Promise<Store> {
   };
   /** Commits are dear beside rows: in a storm one takes what many turns of the loop bring; a lone one goes in the next. */
   const gather = (since = performance.now()): void => {
-    const had = next.rows.size;
+    const had = next.changes;
     setImmediate(() => {
-      if (next.rows.size > had && performance.now() - since < GATHERING_MS) gather(since);
+      if (next.changes > had && performance.now() - since < GATHERING_MS) gather(since);
       else write();
     });
   };
@@ -147,7 +162,7 @@ export async function openStore(dir: string): Promise<Store> {
       batch.done.reject(new Error(message.error));
     }
     if (next.awaited) gather();
-    else if (next.rows.size > 0) atLeisure();
+    else if (next.changes > 0) atLeisure();
   });
   worker.on("error", (error) => {
     failed = new Error(`the store's thread ended: ${error.message}`);
@@ -177,7 +192,7 @@ export async function openStore(dir: string): Promise<Store> {
       if (!writing) atLeisure();
     },
     async close() {
-      for (let tries = 0; tries < CLOSING_TRIES && !failed && (writing || next.rows.size > 0); tries++) {
+      for (let tries = 0; tries < CLOSING_TRIES && !failed && (writing || next.changes > 0); tries++) {
         write();
         await writing?.done.promise.catch(() => {});
       }

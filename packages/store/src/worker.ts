@@ -9,11 +9,30 @@ const port = parentPort;
 if (!port) throw new Error("the store runs in a thread of its own");
 const say = (message: FromStore): void => port.postMessage(message);
 
+/** By kind and key. */
+class RowNumbers {
+  readonly #kinds = new Map<string, Map<string, number>>();
+
+  get(kind: string, key: string): number | undefined {
+    return this.#kinds.get(kind)?.get(key);
+  }
+
+  /** Null: it has none any more. */
+  set(kind: string, key: string, id: number | null): void {
+    let ids = this.#kinds.get(kind);
+    if (!ids) {
+      ids = new Map();
+      this.#kinds.set(kind, ids);
+    }
+    if (id === null) ids.delete(key);
+    else ids.set(key, id);
+  }
+}
+
 interface Opened {
   readonly db: DatabaseSync;
   readonly stored: Stored[];
-  /** Row numbers by kind and key. */
-  readonly ids: Map<string, number>;
+  readonly ids: RowNumbers;
 }
 
 /**
@@ -26,8 +45,9 @@ function open(file: string): Opened {
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL"); // each commit is fsynced
     db.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL)");
-    const ids = new Map<string, number>();
-    for (const row of db.prepare("SELECT id, kind, key FROM entry").iterate()) ids.set(`${row.kind} ${row.key}`, row.id as number);
+    const ids = new RowNumbers();
+    for (const { kind, key, id } of db.prepare("SELECT id, kind, key FROM entry").iterate())
+      ids.set(kind as string, key as string, id as number);
     return { db, stored: readEntries(db), ids };
   } catch (error) {
     db.close();
@@ -89,23 +109,22 @@ try {
 
   /** One transaction; what it did to the row numbers counts once it is on disk. */
   const commit = (rows: readonly string[]): void => {
-    const changed: [name: string, id: number | null][] = [];
+    const changed: [kind: string, key: string, id: number | null][] = [];
     begin.run();
     for (let i = 0; i < rows.length; i += 3) {
       const kind = rows[i] as string;
       const key = rows[i + 1] as string;
       const text = rows[i + 2] as string;
-      const name = `${kind} ${key}`;
-      const id = ids.get(name);
+      const id = ids.get(kind, key);
       if (text === "") {
         if (id === undefined) continue;
         remove.run(id);
-        changed.push([name, null]);
-      } else if (id === undefined) changed.push([name, Number(insert.run(kind, key, text).lastInsertRowid)]);
+        changed.push([kind, key, null]);
+      } else if (id === undefined) changed.push([kind, key, Number(insert.run(kind, key, text).lastInsertRowid)]);
       else update.run(text, id);
     }
     end.run();
-    for (const [name, id] of changed) id === null ? ids.delete(name) : ids.set(name, id);
+    for (const [kind, key, id] of changed) ids.set(kind, key, id);
   };
 
   port.on("message", (message: ToStore) => {
