@@ -89,6 +89,9 @@ export interface BootAnswer {
   readonly why: string;
 }
 
+type Writable<T> = T extends unknown ? { -readonly [Key in keyof T]: T[Key] } : never;
+type Told<Type = "machine.learned" | "dhcpv6.dropped" | "dhcpv6.answered"> = Writable<Extract<EventBody, { readonly type: Type }>>;
+
 const ANONYMOUS: Identified = {
   machine: NOBODY,
   mac: null,
@@ -166,33 +169,37 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     now: Math.floor(now / 1000),
   };
   const events: EventBody[] = [];
-  const asker = {
-    client: innermost?.peerAddress ?? incoming.source,
-    ...(identified.mac === null ? {} : { mac: identified.mac }),
-    ...(identified === ANONYMOUS ? {} : { machine: identified.machine.id }),
-    network: network.name,
+  const client = innermost?.peerAddress ?? incoming.source;
+  /** Pieces that are spread into a literal where they are there would take longer than the choice of an address. */
+  const tell = (event: Told): void => {
+    if (identified.mac !== null) event.mac = identified.mac;
+    if (identified !== ANONYMOUS) event.machine = identified.machine.id;
+    events.push(event);
   };
-  if (identified.learned.length > 0) events.push({ type: "machine.learned", what: identified.learned.join(", "), ...asker });
+  if (identified.learned.length > 0) tell({ type: "machine.learned", what: identified.learned.join(", "), client, network: network.name });
 
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {
-    events.push({ type: "dhcpv6.dropped", message: name, clientKind: kind, why: reply.why.join("; "), ...asker, ...relay });
+    const why = reply.why.join("; ");
+    tell({ type: "dhcpv6.dropped", message: name, clientKind: kind, why, client, network: network.name, ...relay });
     return { send: null, leases: [], machines: identified.changed, events };
   }
-  events.push({
+  const answered: Told<"dhcpv6.answered"> = {
     type: "dhcpv6.answered",
     message: name,
     answer: messageName(reply.message.type),
     clientKind: kind,
     duid,
-    ...(asked.bootClient && facts.value.vendorClass ? { vendorClass: facts.value.vendorClass.classes.join(", ") } : {}),
-    ...relay,
     addresses: reply.given,
-    ...(reply.leases.length > 0 && reply.given.length > 0 ? { valid: network.dhcp.lifetimes.valid } : {}),
-    ...(reply.bootfileUrl === null ? {} : { bootfileUrl: reply.bootfileUrl }),
     why: [chosen.why, identified.why, ...reply.why],
-    ...asker,
-  });
+    client,
+    network: network.name,
+  };
+  if (relays.length > 0) answered.relay = incoming.source;
+  if (asked.bootClient && facts.value.vendorClass) answered.vendorClass = facts.value.vendorClass.classes.join(", ");
+  if (reply.leases.length > 0 && reply.given.length > 0) answered.valid = network.dhcp.lifetimes.valid;
+  if (reply.bootfileUrl !== null) answered.bootfileUrl = reply.bootfileUrl;
+  tell(answered);
   const wrapped = relays.reduceRight<ClientServerMessage | RelayMessage>((inner, outer) => relayReply(outer, inner), reply.message);
   return {
     send: {

@@ -35,6 +35,19 @@ export class EventBus {
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const MAX_TEXT = 512;
+/** What nobody on the wire can write: numbers, words of ours, addresses and identities in the forms that we give them. */
+const OURS: ReadonlySet<string> = new Set([
+  "type",
+  "message",
+  "answer",
+  "clientKind",
+  "duid",
+  "addresses",
+  "valid",
+  "mac",
+  "machine",
+  "network",
+]);
 const NOT_PLAIN = /[^ -~]/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
@@ -44,6 +57,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
  */
 function makePlain(event: Record<string, unknown>): void {
   for (const key in event) {
+    if (OURS.has(key)) continue;
     const value = event[key];
     if (typeof value === "string") {
       if (!isPlain(value)) event[key] = plainText(value);
