@@ -1,7 +1,7 @@
 /** What a message adds to what is known of its machine. */
 import type { Mac } from "@netboot6/codec";
 import { portName } from "./configured.ts";
-import type { Evidence, Machine, PortEvidence } from "./machine.ts";
+import type { Evidence, Machine, Port, PortEvidence } from "./machine.ts";
 
 /** What a message shows, read. */
 export interface Shown {
@@ -27,22 +27,30 @@ export function learn(
   configured: string | null,
   learned: string[],
 ): Machine {
-  let machine = before;
-  if (newMac !== null) {
-    machine = { ...machine, macs: [...machine.macs, newMac].slice(-MAX_IDENTITIES) };
-    learned.push(`MAC ${newMac}`);
-  }
-  if (onLink && !machine.met) machine = { ...machine, met: true };
-  const uuid = uuidOf(machine, evidence, uuids, configured);
-  if (uuid !== machine.uuid) {
-    machine = { ...machine, uuid };
-    learned.push(`UUID ${uuid}`);
-  }
-  if (evidence.duid !== undefined && !machine.duids.includes(evidence.duid)) {
-    machine = { ...machine, duids: [...machine.duids, evidence.duid].slice(-MAX_IDENTITIES) };
-    learned.push(`DUID ${evidence.duid}`);
-  }
-  return learnPort(machine, evidence.port, learned);
+  const { duid, port } = evidence;
+  const met = before.met || onLink;
+  const uuid = uuidOf(before, evidence, uuids, configured);
+  const newDuid = duid !== undefined && !before.duids.includes(duid) ? duid : null;
+  const newPort = newPortOf(before, port);
+  if (newMac !== null) learned.push(`MAC ${newMac}`);
+  if (uuid !== before.uuid) learned.push(`UUID ${uuid}`);
+  if (newDuid !== null) learned.push(`DUID ${newDuid}`);
+  if (newPort !== null) learned.push(portName(newPort));
+  if (learned.length === 0 && met === before.met) return before;
+  return {
+    ...before,
+    macs: withNew(before.macs, newMac, MAX_IDENTITIES),
+    uuid,
+    duids: withNew(before.duids, newDuid, MAX_IDENTITIES),
+    ports: withNew(before.ports, newPort, MAX_PORTS),
+    met,
+  };
+}
+
+/** The newest last; the oldest go where they are too many. */
+function withNew<T>(known: readonly T[], found: T | null, most: number): readonly T[] {
+  if (found === null) return known;
+  return known.length === 0 ? [found] : [...known, found].slice(-most);
 }
 
 function uuidOf({ uuid }: Machine, { uuidOrder }: Evidence, uuids: readonly string[], configured: string | null): string | null {
@@ -53,12 +61,11 @@ function uuidOf({ uuid }: Machine, { uuidOrder }: Evidence, uuids: readonly stri
   return changed ? shown : uuid;
 }
 
-function learnPort(machine: Machine, port: PortEvidence | undefined, learned: string[]): Machine {
-  if (!port) return machine;
+/** The port that it is seen at now; null where that is known. */
+function newPortOf({ ports }: Machine, port: PortEvidence | undefined): Port | null {
+  if (!port) return null;
   const [relay = "::"] = port.relays;
   const { interfaceId, remoteId } = port;
-  if (machine.ports.some((each) => each.relay === relay && each.interfaceId === interfaceId && each.remoteId === remoteId)) return machine;
-  const seen = { relay, interfaceId, remoteId };
-  learned.push(portName(seen));
-  return { ...machine, ports: [...machine.ports, seen].slice(-MAX_PORTS) };
+  const isKnown = ports.some((each) => each.relay === relay && each.interfaceId === interfaceId && each.remoteId === remoteId);
+  return isKnown ? null : { relay, interfaceId, remoteId };
 }
