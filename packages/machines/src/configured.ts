@@ -94,4 +94,13 @@ export function newId(mac: Mac | null, uuid?: string, duid?: string): string {
   return uuid === undefined ? `m-${duid}` : `m-${uuid}`;
 }
 
+/** The MAC that an id is made of; null where it is made of something else. */
+export function macOfId(id: string): Mac | null {
+  if (!MADE_OF_MAC.test(id)) return null;
+  const octet = (i: number): string => id.slice(2 + 2 * i, 4 + 2 * i);
+  return `${octet(0)}:${octet(1)}:${octet(2)}:${octet(3)}:${octet(4)}:${octet(5)}`;
+}
+
+const MADE_OF_MAC = /^m-[0-9a-f]{12}$/;
+
 const nameOf = (config: MachineConfig): string => newId(config.macs[0] ?? null, config.uuid ?? undefined, config.duid ?? undefined);

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { Chain, isPlaceholderUuid, type Linked, type Mac, readDuid } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
-import { Configured, newId, portName } from "./configured.ts";
+import { Configured, macOfId, newId, portName } from "./configured.ts";
 import { learn, type Shown } from "./learn.ts";
 import { MacSource } from "./mac-source.ts";
 import { type Evidence, type Machine, NOBODY } from "./machine.ts";
@@ -45,7 +45,10 @@ interface Known extends Linked<Known> {
 }
 
 export class Machines {
-  readonly #byId = new Map<string, Known>();
+  /** In the order they were met. */
+  readonly #all = new Set<Known>();
+  /** Those whose id is not made of one of their MACs; the others are found by that MAC, which saves nearly all of them a second index. */
+  readonly #byOtherId = new Map<string, Known>();
   readonly #byMac = new Map<Mac, Known>();
   readonly #byUuid = new Map<string, Known>();
   readonly #byDuid = new Map<string, Known>();
@@ -72,7 +75,7 @@ export class Machines {
     this.#configured = new Configured(machines);
     const renamed: Renamed[] = [];
     for (const [id, config] of this.#configured.entries()) {
-      const known = this.#byId.has(id) ? undefined : this.#knownAs(config);
+      const known = this.#known(id) ? undefined : this.#knownAs(config);
       if (known && !this.#configured.get(known.id)) {
         this.#remove(known);
         const machine = { ...known, id };
@@ -81,7 +84,7 @@ export class Machines {
       }
     }
     for (const id of this.#configured.ids()) {
-      const known = this.#byId.get(id);
+      const known = this.#known(id);
       if (known) this.#strangers.delete(known);
     }
     return renamed;
@@ -107,7 +110,7 @@ export class Machines {
   }
 
   *all(): Generator<Machine> {
-    for (const { machine } of this.#byId.values()) yield machine;
+    for (const { machine } of this.#all) yield machine;
   }
 
   /** The machines of the configuration, by id. */
@@ -116,7 +119,13 @@ export class Machines {
   }
 
   byId(id: string): Machine | undefined {
-    return this.#byId.get(id)?.machine;
+    return this.#known(id)?.machine;
+  }
+
+  #known(id: string): Known | undefined {
+    const mac = macOfId(id);
+    const known = mac === null ? undefined : this.#byMac.get(mac);
+    return known?.machine.id === id ? known : this.#byOtherId.get(id);
   }
 
   byMac(mac: Mac): Machine | undefined {
@@ -168,7 +177,8 @@ export class Machines {
     const took = mac !== null && machine.macs.includes(mac) && this.#takeFromOthers(mac, machine.id, changed);
     if (machine !== known || took) changed.push(machine);
     for (const each of changed) this.#put(each);
-    const seen = this.#byId.get(machine.id);
+    const byMac = mac === null ? undefined : this.#byMac.get(mac);
+    const seen = byMac?.machine === machine ? byMac : this.#known(machine.id);
     if (seen) seen.seenAt = now;
     return { machine, mac, onLink, why: found.why, learned, changed };
   }
@@ -222,7 +232,7 @@ export class Machines {
   }
 
   #seenLately({ id, macs }: Machine, now: number): boolean {
-    return macs.length > 0 && now - (this.#byId.get(id)?.seenAt ?? Number.NEGATIVE_INFINITY) < CARD_CHANGE_MS;
+    return macs.length > 0 && now - (this.#known(id)?.seenAt ?? Number.NEGATIVE_INFINITY) < CARD_CHANGE_MS;
   }
 
   /** A card is in one machine. */
@@ -272,20 +282,32 @@ export class Machines {
   }
 
   #put(machine: Machine): void {
-    let known = this.#byId.get(machine.id);
+    let known = this.#known(machine.id);
     if (known) {
       this.#unindex(known);
       known.machine = machine;
     } else {
       known = { machine, seenAt: Number.NEGATIVE_INFINITY, queuedAt: Number.NEGATIVE_INFINITY, older: null, newer: null };
-      this.#byId.set(machine.id, known);
+      this.#all.add(known);
       if (machine.boot.stage === "new" && !this.#configured.get(machine.id)) this.#strangers.append(known);
     }
     if (machine.boot.stage !== "new") this.#strangers.delete(known);
-    for (const mac of machine.macs) this.#byMac.set(mac, known);
+    let hasOtherId = true;
+    for (const mac of machine.macs) {
+      this.#indexMac(mac, known);
+      if (newId(mac) === machine.id) hasOtherId = false;
+    }
+    if (hasOtherId) this.#byOtherId.set(machine.id, known);
     if (machine.uuid !== null) this.#index(this.#byUuid, machine.uuid, known);
     for (const duid of machine.duids) this.#index(this.#byDuid, duid, known);
     if (machine.boot.token !== null) this.#byToken.set(machine.boot.token, known);
+  }
+
+  /** One that its MAC is taken from is found by its id. */
+  #indexMac(mac: Mac, known: Known): void {
+    const other = this.#byMac.get(mac);
+    if (other && other !== known && other.machine.id === newId(mac)) this.#byOtherId.set(other.machine.id, other);
+    this.#byMac.set(mac, known);
   }
 
   #index(index: Map<string, Known>, identity: string, known: Known): void {
@@ -298,15 +320,16 @@ export class Machines {
   }
 
   #remove({ id }: Machine): void {
-    const known = this.#byId.get(id);
+    const known = this.#known(id);
     if (!known) return;
     this.#unindex(known);
-    this.#byId.delete(id);
+    this.#all.delete(known);
     this.#strangers.delete(known);
   }
 
   #unindex(known: Known): void {
-    const { macs, uuid, duids, boot } = known.machine;
+    const { id, macs, uuid, duids, boot } = known.machine;
+    drop(this.#byOtherId, id, known);
     for (const mac of macs) drop(this.#byMac, mac, known);
     for (const duid of duids) drop(this.#byDuid, duid, known);
     if (uuid !== null) drop(this.#byUuid, uuid, known);
