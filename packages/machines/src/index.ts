@@ -1,3 +1,3 @@
-export { newId } from "./configured.ts";
+export { macOfId, newId } from "./configured.ts";
 export * from "./machine.ts";
 export * from "./machines.ts";

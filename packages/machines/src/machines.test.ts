@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MachineConfig } from "@netboot6/config";
+import { type Machine, NOBODY } from "./machine.ts";
 import { Machines } from "./machines.ts";
 import { machineConfig } from "./test-config.ts";
 
@@ -233,4 +234,25 @@ test("firmware that sends its UUID in text order, or shows another, after iPXE t
   assert.equal(uuid("0003000152540000aa01", "smbios"), UUID, "one that shows none");
   assert.equal(uuid("0004aaaaaaaa22334455667788990a0b0c0d", undefined), UUID, "a system's");
   assert.equal(uuid("0004443322116655887799aabbccddeeff01", "smbios"), "11223344-5566-7788-99aa-bbccddeeff01");
+});
+
+test("of two stored machines that name one MAC each is found by its id, and neither twice", () => {
+  const stored = (id: string): Machine => ({ ...NOBODY, id, macs: ["52:54:00:00:00:01"] });
+  for (const ids of [
+    ["m-525400000001", "other"],
+    ["other", "m-525400000001"],
+  ]) {
+    const machines = new Machines([], ids.map(stored));
+    assert.deepEqual(
+      ids.map((id) => machines.byId(id)?.id),
+      ids,
+    );
+    assert.deepEqual(
+      [...machines.all()].map(({ id }) => id),
+      ids,
+    );
+    machines.forget("other");
+    machines.setProfile("m-525400000001", "rescue");
+    assert.deepEqual([machines.byId("other"), machines.byId("m-525400000001")?.profile], [undefined, "rescue"]);
+  }
 });

@@ -9,7 +9,9 @@ import type { BootState } from "@netboot6/boot";
 import { prefixOf } from "@netboot6/codec";
 import { type Appliance, loadAppliance, type MachineConfig, type Network } from "@netboot6/config";
 import type { EventBody } from "@netboot6/events";
+import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
+import { readStored } from "@netboot6/store";
 import { Registry } from "./registry.ts";
 
 const CONFIGURATION = `
@@ -365,6 +367,113 @@ test("the server's DUID is the same at each start, and a new one where it was da
   const second = await duid();
   assert.match(second, /^0004[0-9a-f]{32}$/);
   assert.notEqual(second, first);
+});
+
+const STRANGER: Lease = {
+  address: "2001:db8:0:1::77",
+  network: "prov",
+  machine: "m-525400000077",
+  duid: "00010001313cda0a525400000077",
+  iaid: 1,
+  state: "bound",
+  validUntil: 4_000_000_000,
+  since: 1000,
+};
+
+/** A machine that was met by its DUID, and what is stored of it once it has that lease. */
+async function stranger(t: { after: (f: () => void) => void }) {
+  const settings = await appliance(t);
+  const registry = await Registry.open(settings);
+  const meet = (): Machine => {
+    const identified = registry.machines.identify({ duid: STRANGER.duid }, 1_000_500);
+    registry.rememberMachines(identified?.changed ?? []);
+    return identified?.machine as Machine;
+  };
+  const lease = async (more: Partial<Lease> = {}): Promise<void> => {
+    const leased = { ...STRANGER, ...more };
+    registry.leases.put(leased);
+    await registry.storeLeases([leased]);
+  };
+  /** The machines that have rows. */
+  const rows = (): string[] => readStored(settings.state.dir, "machine").map(({ key }) => key);
+  const again = async (): Promise<Registry> => {
+    await registry.close();
+    const next = await Registry.open(settings);
+    t.after(() => next.close());
+    return next;
+  };
+  return { registry, meet, lease, rows, again, dir: settings.state.dir };
+}
+
+test("a machine that its lease tells all of has no row beside it, and is the same after a restart", async (t) => {
+  const { meet, lease, rows, again } = await stranger(t);
+  const machine = meet();
+  await lease();
+  const next = await again();
+  assert.deepEqual(rows(), []);
+  const known = next.machines.byId(STRANGER.machine);
+  assert.deepEqual(known, { ...machine, firstSeen: 1_000_000, boot: { ...machine.boot, since: 1_000_000 } });
+  assert.equal(next.machines.identify({ duid: STRANGER.duid }, 2)?.machine, known);
+});
+
+test("a machine that took no lease has a row, and so has one whose lease tells less of it, or is over", async (t) => {
+  const asked = await stranger(t);
+  asked.meet();
+  await asked.again();
+  assert.deepEqual(asked.rows(), [STRANGER.machine]);
+
+  const other = await stranger(t);
+  other.meet();
+  await other.lease({ duid: "00030001525400000077" });
+  await other.again();
+  assert.deepEqual(other.rows(), [STRANGER.machine]);
+
+  const onLink = await stranger(t);
+  onLink.registry.rememberMachines(
+    onLink.registry.machines.identify({ duid: STRANGER.duid, peer: "fe80::5054:ff:fe00:77" }, 1)?.changed ?? [],
+  );
+  await onLink.lease();
+  await onLink.again();
+  assert.deepEqual(onLink.rows(), [STRANGER.machine], "that its card was met is not told by a lease without its MAC");
+
+  const released = await stranger(t);
+  released.meet();
+  await released.lease();
+  await released.lease({ state: "released" });
+  await released.again();
+  assert.deepEqual(released.rows(), [STRANGER.machine]);
+});
+
+test("a machine that had no row and is forgotten is not there after a restart", async (t) => {
+  const { registry, meet, lease, rows, again } = await stranger(t);
+  meet();
+  await lease();
+  assert.equal(await registry.forget(STRANGER.machine), "forgotten");
+  const next = await again();
+  assert.equal(next.machines.byId(STRANGER.machine), undefined);
+  assert.deepEqual(rows(), []);
+});
+
+test("that its card was met on the link is told by its lease, though its row is from before", async (t) => {
+  const { registry, meet, lease, rows, again } = await stranger(t);
+  await registry.storeMachine(meet());
+  const met = registry.machines.identify({ duid: STRANGER.duid, peer: "fe80::5054:ff:fe00:77" }, 2);
+  registry.rememberMachines(met?.changed ?? []);
+  await lease({ mac: "52:54:00:00:00:77" });
+  const next = await again();
+  assert.deepEqual([rows(), next.machines.byId(STRANGER.machine)?.met], [[STRANGER.machine], true]);
+});
+
+test("where its lease could not be stored, a machine has a row", async (t) => {
+  const { registry, meet, rows, again, dir } = await stranger(t);
+  meet();
+  registry.leases.put(STRANGER);
+  const other = new DatabaseSync(join(dir, "netboot6.db"));
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(registry.storeLeases([STRANGER]), /locked/);
+  other.close();
+  await again();
+  assert.deepEqual(rows(), [STRANGER.machine]);
 });
 
 test("a lease that could not be stored is none any more", async (t) => {

@@ -10,11 +10,13 @@ import { type Change, openStore, readStored, type Store, type Stored } from "@ne
 import { type NameChange, type Names, namesOf, watchNames } from "./names.ts";
 import { macOfNeighbour } from "./neighbours.ts";
 import { isWhole } from "./stored.ts";
+import { isPlain, tells, withLeased } from "./told-by-lease.ts";
 import { count } from "./words.ts";
 
 const machineChange = (machine: Machine): Change => ({ kind: "machine", key: machine.id, value: machine });
 const forgottenChange = (id: string): Change => ({ kind: "machine", key: id, value: null });
 const leaseChange = (lease: Lease): Change => ({ kind: "lease", key: lease.address, value: lease });
+const UNTOLD_MS = 1000;
 const NOWHERE = { setAside: null, copyAside: async () => "", commit: async () => {}, later: () => {}, close: async () => {} };
 
 interface Found {
@@ -71,6 +73,9 @@ export class Registry {
   /** When an operator let a machine boot again. */
   readonly #letGo = new Map<string, number>();
   readonly #store: Store;
+  /** Plain machines that were met just now, and no lease has told of yet. */
+  readonly #untold = new Map<string, Machine>();
+  #telling: NodeJS.Timeout | null = null;
   /** The leases of the commit that was begun last. */
   #storing: { readonly commit: Promise<void>; readonly together: Lease[]; readonly done: Promise<void> } | null = null;
   #appliance: Appliance;
@@ -113,8 +118,9 @@ export class Registry {
     this.#store = store;
     this.#appliance = appliance;
     this.setAside = setAside;
-    this.machines = new Machines([], values("machine") as Machine[]);
-    this.leases = new Leases(values("lease") as Lease[]);
+    const leases = values("lease") as Lease[];
+    this.machines = new Machines([], withLeased(values("machine") as Machine[], leases));
+    this.leases = new Leases(leases);
     this.boots = values("boot") as StoredBoot[];
     const duid = stored.find((entry) => entry.kind === "meta" && entry.key === "serverDuid")?.value;
     this.serverDuid = typeof duid === "string" ? Buffer.from(duid, "hex") : Buffer.from(`0004${randomUUID().replaceAll("-", "")}`, "hex");
@@ -128,6 +134,8 @@ export class Registry {
   }
 
   close(): Promise<void> {
+    if (this.#telling) clearTimeout(this.#telling);
+    this.#storeUntold();
     return this.#store.close();
   }
 
@@ -137,12 +145,14 @@ export class Registry {
    */
   storeLeases(leases: readonly Lease[]): Promise<void> {
     const commit = this.#store.commit(leases.map(leaseChange));
+    for (const lease of leases) this.#tellOf(lease);
     if (this.#storing?.commit !== commit) {
       const together: Lease[] = [];
       const done = commit.then(
         () => this.leases.stored(together),
         (error: Error) => {
           this.leases.takeBack(together);
+          this.#store.later(together.flatMap(({ machine }) => this.machines.byId(machine) ?? []).map(machineChange));
           throw error;
         },
       );
@@ -150,6 +160,14 @@ export class Registry {
     }
     for (const lease of leases) this.#storing.together.push(lease);
     return this.#storing.done;
+  }
+
+  /** A machine that its lease tells all of needs no row; one whose lease is over does. */
+  #tellOf(lease: Lease): void {
+    const untold = this.#untold.get(lease.machine);
+    if (untold && tells(lease, untold)) this.#untold.delete(lease.machine);
+    const machine = lease.state === "bound" ? undefined : this.machines.byId(lease.machine);
+    if (machine && isPlain(machine)) this.#store.later([machineChange(machine)]);
   }
 
   /** As if its client had released it; undefined where the address is not bound. Rejects where it cannot be stored. */
@@ -220,6 +238,7 @@ export class Registry {
     const bound = this.leases.ofMachine(id).filter(({ state }) => state === "bound");
     await this.storeLeases(bound.map((lease) => this.leases.release(lease)));
     this.machines.forget(id);
+    this.#untold.delete(id);
     this.forgetBoots(id);
     await this.#store.commit([forgottenChange(id)]);
     return "forgotten";
@@ -227,7 +246,24 @@ export class Registry {
 
   rememberMachines(machines: readonly Machine[]): void {
     const forgotten = this.machines.forgetStrangers((id) => this.leases.ofMachine(id).length > 0);
-    this.#store.later([...machines.map(machineChange), ...forgotten.map(forgottenChange)]);
+    for (const id of forgotten) this.#untold.delete(id);
+    const changes = forgotten.map(forgottenChange);
+    for (const machine of machines) {
+      if (isPlain(machine)) this.#untold.set(machine.id, machine);
+      else {
+        this.#untold.delete(machine.id);
+        changes.push(machineChange(machine));
+      }
+    }
+    this.#store.later(changes);
+    if (this.#untold.size > 0) this.#telling ??= setTimeout(() => this.#storeUntold(), UNTOLD_MS).unref();
+  }
+
+  /** Those that asked and took no lease. */
+  #storeUntold(): void {
+    this.#telling = null;
+    this.#store.later([...this.#untold.values()].map(machineChange));
+    this.#untold.clear();
   }
 
   /** The boots that an earlier run stored. */
