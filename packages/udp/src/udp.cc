@@ -109,7 +109,14 @@ void Tell(Socket* socket, int count) {
 
 void Readable(uv_poll_t* poll, int status, int) {
   auto* socket = static_cast<Socket*>(poll->data);
-  if (status < 0) return Tell(socket, status);
+  if (status < 0) {
+    // libuv looks no more at a socket that has an error; asking for it takes it off.
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    uv_poll_start(poll, UV_READABLE, Readable);
+    return Tell(socket, error ? -error : status);
+  }
   Exchange& to = socket->exchange;
   mmsghdr messages[MAX_BATCH];
   iovec vectors[MAX_BATCH];
@@ -141,6 +148,8 @@ void Readable(uv_poll_t* poll, int status, int) {
 
 void Closed(uv_handle_t* handle) {
   auto* socket = static_cast<Socket*>(handle->data);
+  napi_delete_reference(socket->env, socket->receiver);
+  napi_async_destroy(socket->env, socket->context);
   napi_remove_async_cleanup_hook(socket->cleanup);
   delete socket;
 }
@@ -150,8 +159,6 @@ void CloseNow(Socket* socket) {
   uv_poll_stop(&socket->poll);
   close(socket->fd);
   socket->fd = -1;
-  napi_delete_reference(socket->env, socket->receiver);
-  napi_async_destroy(socket->env, socket->context);
   uv_close(reinterpret_cast<uv_handle_t*>(&socket->poll), Closed);
 }
 
