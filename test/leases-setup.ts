@@ -86,6 +86,7 @@ export function makeLoad(vlan: ProvisioningVlan): Load {
 }
 
 export interface Traced {
+  readonly requests: number;
   readonly replies: number;
   /** Transaction ids of Replies to Requests without an fsync before. */
   readonly uncovered: readonly string[];
@@ -96,8 +97,8 @@ const CALLS = "fsync,fdatasync,recvmsg,recvmmsg,sendmsg,sendto,sendmmsg";
 /** Attaches strace to a process and all its threads; resolves once it is. */
 export async function startTraced(vlan: ProvisioningVlan, pid: number, more: readonly string[]): Promise<{ end(): Promise<Traced> }> {
   const file = join(vlan.dir, "trace");
-  // Of each message its first four bytes: type and transaction id.
-  const argv = ["strace", "-f", "-ttt", "-xx", "-s", "4", `--trace=${CALLS}`, ...more, "-o", file, "-p", String(pid)];
+  // Of each message its first four bytes: type and transaction id. Unabbreviated: of one call all messages, not only four.
+  const argv = ["strace", "-f", "-ttt", "-xx", "-s", "4", "--no-abbrev", `--trace=${CALLS}`, ...more, "-o", file, "-p", String(pid)];
   const child = vlan.server.spawn(argv, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   await new Promise<void>((resolve, reject) => {
@@ -127,19 +128,22 @@ function readTrace(text: string): Traced {
   let covered = -1;
   for (const [at, line] of text.split("\n").entries()) {
     const thread = line.slice(0, line.indexOf(" "));
-    const message = /"\\x(\w\w)\\x(\w\w)\\x(\w\w)\\x(\w\w)"/.exec(line);
-    const xid = message?.slice(2).join("") ?? "";
+    const messages = line.matchAll(/"\\x(\w\w)\\x(\w\w)\\x(\w\w)\\x(\w\w)"/g);
+    /** Transaction ids of those of a type. */
+    const xids = (wanted: string): string[] => [...messages].flatMap(([, type, ...xid]) => (type === wanted ? [xid.join("")] : []));
     if (/ f(data)?sync\(/.test(line)) {
       if (line.includes("<unfinished")) begun.set(thread, at);
       else if (/= 0( |$)/.test(line)) covered = at;
     } else if (/<\.\.\. f(data)?sync resumed/.test(line)) {
       if (/= 0( |$)/.test(line)) covered = Math.max(covered, begun.get(thread) ?? -1);
-    } else if (/ recvm?msg(\(|\s+resumed)/.test(line) && message?.[1] === "03") arrived.set(xid, at);
-    else if (/ sendm?m?sg\(| sendto\(/.test(line) && message?.[1] === "07") {
-      replies++;
-      const request = arrived.get(xid);
-      if (request !== undefined && covered < request) uncovered.push(xid);
-    }
+    } else if (/ recvm?msg(\(|\s+resumed)/.test(line)) {
+      for (const xid of xids("03")) arrived.set(xid, at);
+    } else if (/ sendm?msg\(| sendto\(/.test(line))
+      for (const xid of xids("07")) {
+        replies++;
+        const request = arrived.get(xid);
+        if (request !== undefined && covered < request) uncovered.push(xid);
+      }
   }
-  return { replies, uncovered };
+  return { requests: arrived.size, replies, uncovered };
 }

@@ -158,8 +158,8 @@ test("between the arrival of each Request and its Reply an fsync was begun and e
   // One at a time each Request has an fsync to itself; many at once share them.
   await load.run(1, 60, 1, 500);
   await load.run(32, 60, 10_000, 500);
-  const { replies, uncovered } = await trace.end();
-  assert.ok(replies >= 1000, `${replies} Replies seen`);
+  const { requests, replies, uncovered } = await trace.end();
+  assert.ok(requests >= 1000 && replies >= 1000, `${requests} Requests and ${replies} Replies seen`);
   assert.deepEqual(uncovered, []);
 });
 
