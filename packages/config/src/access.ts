@@ -2,7 +2,7 @@
 import { type Address, addressToBigInt, isLinkLocal } from "@netboot6/codec";
 import type { Allow, Listen, Network, Upstream } from "./appliance.ts";
 
-/** The addresses to listen on. A zone stands where one is needed: `fe80::1%eth1`. */
+/** The addresses to listen on. */
 export function listenAddresses(listen: Listen, networks: readonly Network[]): Address[] {
   if (listen !== "networks") return [...listen];
   return [...new Set([...networks.map((network) => network.address), "::1"])];

@@ -1,5 +1,4 @@
 /** DNS over UDP on one address, so that the answer leaves from the address that was asked. */
-import { readFileSync } from "node:fs";
 import { UdpSocket } from "@netboot6/udp";
 import type { StreamOptions } from "./stream-listener.ts";
 
@@ -20,11 +19,9 @@ export class DatagramListener {
   }
 
   async listen(): Promise<void> {
-    const { address: text, port, receive, drop, zone } = this.#options;
-    const [address = "", on] = text.split("%");
-    const scope = on === undefined ? 0 : Number(readFileSync(`/sys/class/net/${on}/ifindex`, "latin1"));
+    const { address, port, receive, drop, zone } = this.#options;
     const socket = new UdpSocket(
-      { address, scope, port, receiveBufferBytes: RECEIVE_BUFFER },
+      { address, scope: 0, port, receiveBufferBytes: RECEIVE_BUFFER },
       (from) => {
         if (from.port === 0) return drop("from port 0");
         const client = from.scope === 0 ? from.address : `${from.address}%${zone(from.scope)}`;
