@@ -259,17 +259,15 @@ export function eui64Address(prefix: Prefix, mac: Mac): Address {
 /** The MAC inside an address whose interface identifier is a modified EUI-64; null where it is not one. */
 export function macOfEui64(address: Address): Mac | null {
   if (!address.includes("ff:fe")) return null; // nearly all end here
-  const bytes = addressBytes(address);
-  if (bytes[11] !== 0xff || bytes[12] !== 0xfe) return null;
-  const mac = Uint8Array.of(
-    (bytes[8] as number) ^ 2,
-    bytes[9] as number,
-    bytes[10] as number,
-    bytes[13] as number,
-    bytes[14] as number,
-    bytes[15] as number,
-  );
-  return (mac[0] as number) & 1 ? null : formatMac(mac); // a group address is nobody's
+  writeAddress(address, looked, 0);
+  if (looked[11] !== 0xff || looked[12] !== 0xfe) return null;
+  const first = (looked[8] as number) ^ 2;
+  if (first & 1) return null; // a group address is nobody's
+  // The two octets in the middle are drawn over: then the MAC stands from 10 on.
+  looked[12] = looked[10] as number;
+  looked[11] = looked[9] as number;
+  looked[10] = first;
+  return formatMac(looked, 10);
 }
 
 export const LINK_LOCAL_PREFIX = prefixOf("fe80::", 64);

@@ -97,14 +97,9 @@ function compose(
   // A boot client that sends no Option Request at all is given what it needs.
   const wants = (code: number): boolean => facts.requested?.has(code) ?? asked.bootClient;
   const options: Option[] = [];
-  const leases: Lease[] = [];
-  const given: string[] = [];
-  const why: string[] = [];
-  for (const ia of ias) {
-    for (const lease of ia.leases) leases.push(lease);
-    if (ia.given !== null) given.push(ia.given);
-    why.push(ia.why);
-  }
+  const leases = ias.flatMap((ia) => ia.leases);
+  const given = ias.flatMap((ia) => ia.given ?? []);
+  const why = ias.map((ia) => ia.why);
   let bootfileUrl: string | null = null;
 
   if (facts.clientId) options.push({ code: OptionCode.clientId, data: facts.clientId });

@@ -88,14 +88,21 @@ export function portName({ relay, interfaceId, remoteId }: Port): string {
   return `port ${[interfaceId ?? "", remote].filter((part) => part !== "").join(", ")} of relay ${relay}`;
 }
 
+/** What is asked for a message is asked several times. */
+let last: { readonly mac: Mac; readonly id: string } = { mac: "", id: "" };
+
 /** What a machine without a name is called. */
 export function newId(mac: Mac | null, uuid?: string, duid?: string): string {
-  if (mac !== null) return `m-${mac.replaceAll(":", "")}`;
+  if (mac !== null) {
+    if (mac !== last.mac) last = { mac, id: `m-${mac.replaceAll(":", "")}` };
+    return last.id;
+  }
   return uuid === undefined ? `m-${duid}` : `m-${uuid}`;
 }
 
 /** The MAC that an id is made of; null where it is made of something else. */
 export function macOfId(id: string): Mac | null {
+  if (id === last.id) return last.mac;
   if (!MADE_OF_MAC.test(id)) return null;
   const octet = (i: number): string => id.slice(2 + 2 * i, 4 + 2 * i);
   return `${octet(0)}:${octet(1)}:${octet(2)}:${octet(3)}:${octet(4)}:${octet(5)}`;
