@@ -67,12 +67,10 @@ interface UdpOptions {
   readonly shared?: boolean;
 }
 
-type ToSend = Datagram;
-
 export class UdpSocket {
   readonly #socket: Handle;
   readonly #failed: (why: string, to: Address | null) => void;
-  #waiting: ToSend[] = [];
+  #waiting: Datagram[] = [];
   #open = true;
 
   /** Throws an error with a `code` where the address cannot be had. `failed` is told why a datagram was not sent, or none received. */
@@ -121,11 +119,11 @@ export class UdpSocket {
   }
 
   /** As many as fit; the first that did not. */
-  #sendFrom(waiting: readonly ToSend[], from: number): number {
+  #sendFrom(waiting: readonly Datagram[], from: number): number {
     let used = 0;
     let count = 0;
     for (let i = from; i < waiting.length; i++, count++) {
-      const { bytes, address, port, scope } = waiting[i] as ToSend;
+      const { bytes, address, port, scope } = waiting[i] as Datagram;
       if (used + bytes.length > SEND_BYTES) break;
       sending.bytes.set(bytes, used);
       used += bytes.length;
@@ -137,7 +135,7 @@ export class UdpSocket {
     if (native.send(this.#socket, sending.bytes, sending.addresses, sending.numbers, count) > 0)
       for (let i = 0; i < count; i++) {
         const error = sending.numbers[i * 3] as number;
-        if (error !== 0) this.#failed(getSystemErrorMessage(-error), (waiting[from + i] as ToSend).address);
+        if (error !== 0) this.#failed(getSystemErrorMessage(-error), (waiting[from + i] as Datagram).address);
       }
     return from + count;
   }
