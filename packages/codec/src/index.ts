@@ -1,4 +1,5 @@
 export * from "./address.ts";
+export * from "./chain.ts";
 export * from "./decoded.ts";
 export * from "./dhcpv6/client.ts";
 export * from "./dhcpv6/constants.ts";
@@ -6,6 +7,5 @@ export * from "./dhcpv6/duid.ts";
 export * from "./dhcpv6/message.ts";
 export * from "./dhcpv6/options.ts";
 export * from "./ndp.ts";
-export * from "./recent.ts";
 export * from "./tftp.ts";
 export * from "./uuid.ts";

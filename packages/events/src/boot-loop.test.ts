@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loopOf, programLoopOf } from "./boot-loop.ts";
+import type { BootRecord } from "./records.ts";
 import type { StageName } from "./stages.ts";
-import type { BootRecord } from "./timeline.ts";
 import type { BootEvent } from "./types.ts";
 
 const NOW = 1_000_000;

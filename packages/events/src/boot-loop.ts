@@ -1,6 +1,7 @@
 /** A machine that boots again and again and comes no further. */
+
+import type { BootRecord } from "./records.ts";
 import { isProgram, isScript, type StageName, scriptStage, stageOrder } from "./stages.ts";
-import type { BootRecord } from "./timeline.ts";
 import type { BootEvent } from "./types.ts";
 
 /** So many boots within so many seconds, none of which comes further than the first of them, are a loop. */

@@ -1,9 +1,11 @@
 /** What each machine did, boot by boot and stage by stage: a reader of the stream, bounded in memory. Times are Unix milliseconds. */
-import { type Address, isLinkLocal, Recent } from "@netboot6/codec";
+import { Chain, type Linked } from "@netboot6/codec";
 import { LOOP_SECONDS, loopOf, type ProgramLoop, programLoopOf } from "./boot-loop.ts";
 import { describe } from "./describe.ts";
+import { type BootRecord, type FileRecord, isAgain, type Seen, type StageRecord, see, type Writable } from "./records.ts";
 import { isOptional, isProgram, isScript, stageOrder as order, type StageName, scriptStage } from "./stages.ts";
-import type { Asker, BootEvent } from "./types.ts";
+import { Systems } from "./systems.ts";
+import type { BootEvent } from "./types.ts";
 import { judge, lastAsked, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 
@@ -57,38 +59,6 @@ export interface MachineTimeline {
   readonly verdict: Verdict | null;
 }
 
-/** A stage as it is kept: events as they came, put into words only when somebody looks. */
-export interface StageRecord {
-  readonly name: StageName;
-  readonly startedAt: number;
-  endedAt: number | null;
-  last: BootEvent;
-  sent: number;
-  size: number;
-  attempts: number;
-  failed: boolean;
-  /** Those asked for last. */
-  files: FileRecord[];
-}
-
-interface FileRecord {
-  readonly path: string;
-  /** Requests for it that were answered. */
-  asked: number;
-  size: number;
-  /** By requests that ended, and with the one that is under way. */
-  had: number;
-  sent: number;
-}
-
-export interface BootRecord {
-  readonly startedAt: number;
-  readonly stages: StageRecord[];
-  readonly entries: { event: BootEvent; count: number }[];
-  /** When the machine was heard last, of this boot. */
-  heardAt: number;
-}
-
 /** Firmware's solicitations of routers begin so long before its first Solicit at most. */
 const SOLICITED_MS = 15_000;
 /** A kernel is not up sooner; iPXE looks up the name in the next file's URL at once. */
@@ -105,6 +75,7 @@ const roundOf = ({ type }: BootEvent): number => (type === "dhcpv6.answered" ? 1
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
+const FEW_ENTRIES = 4;
 /** Of a stage: an installer may fetch its packages here. */
 const MAX_FILES = 32;
 /** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
@@ -116,20 +87,20 @@ export interface StoredBoot {
   readonly boot: BootRecord;
 }
 
-/** Where and when a machine was heard last. */
-export interface Seen {
-  /** Unix milliseconds; null where none of its events told of a client. */
-  readonly at: number | null;
-  readonly network: string | null;
-  /** The address that it spoke from, other than a link-local one; null while there was none. */
-  readonly address: Address | null;
-}
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-interface Known extends Writable<Seen> {
+interface Known extends Writable<Seen>, Linked<Known> {
+  readonly machine: string;
   readonly boots: BootRecord[];
 }
+
+const newKnown = (machine: string, boots: BootRecord[]): Known => ({
+  machine,
+  boots,
+  at: null,
+  network: null,
+  address: null,
+  older: null,
+  newer: null,
+});
 
 export class Timelines {
   readonly #world = new World();
@@ -137,15 +108,21 @@ export class Timelines {
   readonly #unstored = new Map<string, StoredBoot | null>();
   /** The rule of the verdict that was told of a machine last. */
   readonly #told = new Map<string, string>();
+  readonly #machines = new Map<string, Known>();
   /** The machine that was silent longest comes first. */
-  readonly #machines = new Recent<string, Known>();
+  readonly #heard = new Chain<Known>();
+  /** Those that did nothing yet but ask for addresses; they are among no machines above. */
+  readonly #systems = new Systems();
+  /** What was learned just now of a machine that is not met otherwise yet. */
+  #learned: BootEvent | null = null;
   #entries = 0;
 
   /** Takes the boots of an earlier run. */
   restore(stored: readonly StoredBoot[]): void {
     for (const { machine, boot } of stored.toSorted((a, b) => a.boot.startedAt - b.boot.startedAt)) {
-      const known = this.#machines.get(machine) ?? { boots: [], at: null, network: null, address: null };
+      const known = this.#machines.get(machine) ?? newKnown(machine, []);
       this.#machines.set(machine, known);
+      this.#heard.append(known);
       // Stored by a version that kept no files.
       for (const stage of boot.stages) stage.files ??= [];
       known.boots.push(boot);
@@ -157,9 +134,9 @@ export class Timelines {
 
   /** As if the machine had never been met. */
   forget(machine: string): void {
-    for (const boot of this.#bootsOf(machine)) this.#forget(machine, boot);
-    this.#machines.delete(machine);
-    this.#told.delete(machine);
+    const known = this.#machines.get(machine);
+    if (known) this.#drop(known);
+    this.#systems.forget(machine);
   }
 
   /** Boots that are to be stored under their keys, null: deleted; at most so many, those that changed first. */
@@ -174,22 +151,22 @@ export class Timelines {
   }
 
   get(machine: string, now: number): MachineTimeline | undefined {
-    const boots = this.#machines.get(machine)?.boots;
-    return boots && { machine, boots: boots.map(bootOf), verdict: judge(boots, this.#world, now) };
+    const boots = this.#bootsOf(machine);
+    return boots.length === 0 ? undefined : { machine, boots: boots.map(bootOf), verdict: judge(boots, this.#world, now) };
   }
 
   /** Where and when it was heard last, in this run or in a boot that an earlier one stored. */
   seen(machine: string): Seen | undefined {
-    return this.#machines.get(machine);
+    return this.#machines.get(machine) ?? this.#systems.seen(machine);
   }
 
   #bootsOf(machine: string): readonly BootRecord[] {
-    return this.#machines.get(machine)?.boots ?? [];
+    return this.#machines.get(machine)?.boots ?? this.#systems.boots(machine);
   }
 
   /** The machines that something happened to, also those that are not served. */
   ids(): readonly string[] {
-    return this.#machines.keys();
+    return [...this.#machines.keys(), ...this.#systems.ids()];
   }
 
   /** Why it stands still; null where it does not. */
@@ -199,8 +176,8 @@ export class Timelines {
 
   /** The machines whose verdict is another than at the last look, with the one they have now. */
   *newVerdicts(now: number): Generator<{ readonly machine: string; readonly verdict: Verdict | null }> {
-    for (const machine of this.#machines.keys()) {
-      const verdict = this.verdict(machine, now);
+    for (const { machine, boots } of [...this.#machines.values()]) {
+      const verdict = judge(boots, this.#world, now);
       if (verdict?.rule === this.#told.get(machine)) continue;
       if (verdict) this.#told.set(machine, verdict.rule);
       else this.#told.delete(machine);
@@ -229,7 +206,7 @@ export class Timelines {
 
   /** How far its newest boot has come; null where it has not begun one. */
   stage(machine: string): StageName | null {
-    return this.#bootsOf(machine).at(-1)?.stages.at(-1)?.name ?? null;
+    return this.#machines.get(machine)?.boots.at(-1)?.stages.at(-1)?.name ?? null;
   }
 
   /** A reader for the bus. */
@@ -237,7 +214,9 @@ export class Timelines {
     this.#world.read(event);
     const machine = "machine" in event ? event.machine : undefined;
     if (machine === undefined || machine === "" || event.type === "machine.stuck" || event.type === "machine.goesOn") return;
-    const boot = this.#bootFor(machine, event);
+    const known = this.#machines.get(machine);
+    if (!known && (this.#systems.read(machine, event) || this.#putOff(event))) return;
+    const boot = this.#bootFor(machine, known, event);
     // That a download stands is not heard of the machine.
     if (event.type !== "http.progress" || event.heldUpBy === undefined) boot.heardAt = event.at;
     if (isEntry(event)) this.#add(boot, event);
@@ -245,37 +224,56 @@ export class Timelines {
     if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), { machine, boot });
   };
 
-  #add({ entries }: BootRecord, event: BootEvent): void {
+  #add(boot: BootRecord, event: BootEvent): void {
+    const { entries } = boot;
     const round = Math.min(entries.length, roundOf(event));
     for (let i = 1; i <= round; i++) {
       const before = entries.at(-i);
       if (!before || !isAgain(before.event, event)) continue;
-      entries.splice(-i, 1);
-      entries.push({ event, count: before.count + 1 });
+      if (i > 1) entries.push(...entries.splice(-i, 1));
+      before.event = event;
+      before.count++;
       return;
     }
-    entries.push({ event, count: 1 });
-    if (entries.length > MAX_ENTRIES) entries.shift();
-    else if (++this.#entries > MAX_ALL_ENTRIES) this.#dropOldest();
+    // An array that is pushed to has room for 17 at once: more than all the rest of what a system is remembered by.
+    if (entries.length < FEW_ENTRIES) boot.entries = entries.concat({ event, count: 1 });
+    else entries.push({ event, count: 1 });
+    if (boot.entries.length > MAX_ENTRIES) boot.entries.shift();
+    else if (++this.#entries > MAX_ALL_ENTRIES) this.#drop(this.#heard.oldest as Known);
   }
 
-  #bootFor(machine: string, event: BootEvent): BootRecord {
-    const known = this.#machines.touch(machine);
-    if (known) see(known, event);
-    const last = known?.boots.at(-1);
-    if (last && !beginsBoot(last, event)) return last;
-    const entries = last ? solicitedBefore(last, event.at) : [];
-    if (last && entries.length > 0 && last.stages.length > 0) this.#unstored.set(keyOf(machine, last), { machine, boot: last });
+  /** What is learned of a machine comes before what it was learned from, which tells whether it is a plain system. */
+  #putOff(event: BootEvent): boolean {
+    if (event.type !== "machine.learned") return false;
+    this.#learned = event;
+    return true;
+  }
+
+  #bootFor(machine: string, known: Known | undefined, event: BootEvent): BootRecord {
+    if (!known) return this.#meet(machine, event);
+    this.#heard.append(known);
+    see(known, event);
+    const last = known.boots.at(-1) as BootRecord;
+    if (!beginsBoot(last, event)) return last;
+    const entries = solicitedBefore(last, event.at);
+    if (entries.length > 0 && last.stages.length > 0) this.#unstored.set(keyOf(machine, last), { machine, boot: last });
     const boot: BootRecord = { startedAt: entries[0]?.event.at ?? event.at, stages: [], entries, heardAt: event.at };
-    if (known) {
-      known.boots.push(boot);
-      if (known.boots.length > MAX_BOOTS) this.#forget(machine, known.boots.shift() as BootRecord);
-    } else {
-      const met: Known = { boots: [boot], at: null, network: null, address: null };
-      see(met, event);
-      this.#machines.set(machine, met);
-      if (this.#machines.size > MAX_MACHINES) this.#dropOldest();
-    }
+    known.boots.push(boot);
+    if (known.boots.length > MAX_BOOTS) this.#forget(machine, known.boots.shift() as BootRecord);
+    return boot;
+  }
+
+  /** Of a machine whose first event this is, or the first that tells more of it than that it is a plain system. */
+  #meet(machine: string, event: BootEvent): BootRecord {
+    const system = this.#systems.take(machine);
+    const known = newKnown(machine, [system?.boot ?? { startedAt: event.at, stages: [], entries: [], heardAt: event.at }]);
+    if (system) Object.assign(known, system.seen);
+    this.#machines.set(machine, known);
+    if (this.#machines.size > MAX_MACHINES) this.#drop(this.#heard.oldest as Known);
+    const boot = this.#bootFor(machine, known, event);
+    this.#entries += system?.boot.entries.length ?? 0;
+    if (this.#learned && "machine" in this.#learned && this.#learned.machine === machine) this.#add(boot, this.#learned);
+    this.#learned = null;
     return boot;
   }
 
@@ -284,19 +282,13 @@ export class Timelines {
     if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), null);
   }
 
-  #dropOldest(): void {
-    const [oldest, { boots }] = this.#machines.takeOldest() as [string, Known];
-    for (const boot of boots) this.#forget(oldest, boot);
-    this.#told.delete(oldest);
+  #drop(known: Known): void {
+    const { machine, boots } = known;
+    for (const boot of boots) this.#forget(machine, boot);
+    this.#machines.delete(machine);
+    this.#heard.delete(known);
+    this.#told.delete(machine);
   }
-}
-
-function see(known: Known, event: BootEvent & Asker): void {
-  const { at, network, client } = event;
-  if (client === undefined) return;
-  known.at = at;
-  if (network !== undefined) known.network = network;
-  if (!isLinkLocal(client)) known.address = client;
 }
 
 const keyOf = (machine: string, { startedAt }: BootRecord): string => `${machine} ${startedAt}`;
@@ -314,20 +306,6 @@ function isEntry(event: BootEvent): boolean {
       return true;
   }
 }
-
-/** A repetition, of which the newest tells all. */
-function isAgain(a: BootEvent, b: BootEvent): boolean {
-  if (a.type === "dhcpv6.answered" && b.type === "dhcpv6.answered")
-    return a.message === b.message && a.answer === b.answer && a.clientKind === b.clientKind && a.duid === b.duid;
-  if (a.type === "machine.rendered" && b.type === "machine.rendered")
-    return a.path === b.path && a.profile === b.profile && a.stopped === b.stopped && a.why === b.why;
-  if (a.type === "http.finished" && b.type === "http.finished")
-    return a.method === b.method && a.path === b.path && a.status === b.status && a.why === b.why && isPolled(b);
-  return false;
-}
-
-/** What iPXE asks for again and again while it waits, or is refused. */
-const isPolled = ({ path, status }: Extract<BootEvent, { type: "http.finished" }>): boolean => isScript(path) || status >= 400;
 
 function besideOf({ stages, entries }: BootRecord): Beside[] {
   const beside: { -readonly [Key in keyof Beside]: Beside[Key] }[] = [];

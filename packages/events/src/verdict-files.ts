@@ -1,8 +1,8 @@
 /** Verdicts on what a machine was served, or was not. */
 import { LOOP_SECONDS, loopOf, programLoopOf } from "./boot-loop.ts";
 import { formatBytes } from "./describe.ts";
+import type { BootRecord, StageRecord } from "./records.ts";
 import { isOptional, isScript, type StageName, stageOrder } from "./stages.ts";
-import type { BootRecord, StageRecord } from "./timeline.ts";
 import type { BootEvent, HeldUpBy } from "./types.ts";
 import { type Case, loaderOf, newest, type Rule, seconds } from "./verdict.ts";
 

@@ -1,5 +1,5 @@
 /** Verdicts on what a machine hears and is told on its link: routers, DHCPv6, DNS. */
-import type { BootRecord } from "./timeline.ts";
+import type { BootRecord } from "./records.ts";
 import { type Case, lastAsked, newest, type Rule, seconds } from "./verdict.ts";
 
 /** Firmware asks again after 1, 2, 4 s: by then it has thrown two offers away. */

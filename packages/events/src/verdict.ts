@@ -1,6 +1,6 @@
 /** Why a boot stands still, in an operator's words, and what to do about it. Pure: of the boots, the world and the time. */
 
-import type { BootRecord, StageRecord } from "./timeline.ts";
+import type { BootRecord, StageRecord } from "./records.ts";
 import type { BootEvent, EventType } from "./types.ts";
 import { FILE_RULES } from "./verdict-files.ts";
 import { INSTALL_RULES } from "./verdict-install.ts";

@@ -1,0 +1,80 @@
+/**
+ * Systems that ask for their address and do nothing else that the appliance sees: each is remembered by one event, as there may be
+ * many more of them than machines that boot. Bounded in memory.
+ */
+import { Chain, type Linked } from "@netboot6/codec";
+import { type BootRecord, isAgain, type Seen, see, type Writable } from "./records.ts";
+import type { BootEvent } from "./types.ts";
+
+interface System extends Writable<Seen>, Linked<System> {
+  readonly machine: string;
+  readonly startedAt: number;
+  /** The Reply to it; null while it was only offered an address. */
+  answered: BootEvent | null;
+  /** How often it asked that. */
+  count: number;
+}
+
+/** Such a system takes less than a kilobyte. */
+const MAX_SYSTEMS = 100_000;
+
+export class Systems {
+  readonly #systems = new Map<string, System>();
+  /** The one that was silent longest comes first. */
+  readonly #heard = new Chain<System>();
+
+  /** Whether the event tells no more of a machine that is met here alone, or nowhere yet, than that it is a system with one address. */
+  read(machine: string, event: BootEvent): boolean {
+    if (event.type !== "dhcpv6.answered" || event.clientKind !== "system") return false;
+    const isReply = event.answer !== "Advertise";
+    let system = this.#systems.get(machine);
+    if (system === undefined) {
+      system = { machine, startedAt: event.at, answered: null, count: 0, at: null, network: null, address: null, older: null, newer: null };
+      this.#systems.set(machine, system);
+    } else if (isReply && system.answered && !isAgain(system.answered, event)) return false;
+    see(system, event);
+    this.#heard.append(system);
+    if (this.#heard.size > MAX_SYSTEMS) this.forget((this.#heard.oldest as System).machine);
+    if (!isReply) return true;
+    system.answered = event;
+    system.count++;
+    return true;
+  }
+
+  seen(machine: string): Seen | undefined {
+    return this.#systems.get(machine);
+  }
+
+  ids(): Iterable<string> {
+    return this.#systems.keys();
+  }
+
+  /** As any machine's; empty where it is not met here. */
+  boots(machine: string): readonly BootRecord[] {
+    const system = this.#systems.get(machine);
+    return system ? [bootOf(system)] : [];
+  }
+
+  forget(machine: string): void {
+    const system = this.#systems.get(machine);
+    if (!system) return;
+    this.#systems.delete(machine);
+    this.#heard.delete(system);
+  }
+
+  /** Takes it out, as it does more now. */
+  take(machine: string): { readonly boot: BootRecord; readonly seen: Seen } | undefined {
+    const system = this.#systems.get(machine);
+    if (!system) return undefined;
+    this.forget(machine);
+    const { at, network, address } = system;
+    return { boot: bootOf(system), seen: { at, network, address } };
+  }
+}
+
+const bootOf = ({ startedAt, at, answered, count }: System): BootRecord => ({
+  startedAt,
+  stages: [],
+  entries: answered ? [{ event: answered, count }] : [],
+  heardAt: at ?? startedAt,
+});
