@@ -22,7 +22,7 @@ const ALL_ONES = (1n << 128n) - 1n;
 /** The characters of the 16 digits. */
 const DIGITS = Buffer.from("0123456789abcdef", "latin1");
 /** Texts are put together here: one string for each, where adding pieces up would leave one for each piece. */
-const written = Buffer.allocUnsafe(48);
+const written = Buffer.allocUnsafe(260);
 
 /** Writes 4 bits; returns where the next character goes. */
 function writeDigit(at: number, bits: number): number {
@@ -227,7 +227,7 @@ export function parseMac(text: string): Mac | null {
   const hex = /^(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$|^(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}$|^[0-9a-f]{12}$/i.test(text)
     ? text.replace(/[^0-9a-f]/gi, "").toLowerCase()
     : null;
-  return hex && formatMac(Buffer.from(hex, "hex"));
+  return hex && macOfHex(hex);
 }
 
 /** Writes the 6 bytes at `offset`. */
@@ -237,6 +237,26 @@ export function formatMac(bytes: Uint8Array, offset = 0): Mac {
     if (i > 0) written[at++] = COLON;
     at = writeDigit(at, (bytes[offset + i] as number) >> 4);
     at = writeDigit(at, bytes[offset + i] as number);
+  }
+  return written.toString("latin1", 0, at);
+}
+
+/** The MAC whose 12 digits begin at `offset`. */
+export function macOfHex(hex: string, offset = 0): Mac {
+  let at = 0;
+  for (let i = 0; i < 12; i++) {
+    if (i > 0 && i % 2 === 0) written[at++] = COLON;
+    written[at++] = hex.charCodeAt(offset + i);
+  }
+  return written.toString("latin1", 0, at);
+}
+
+/** Lower-case hex of what is no longer than a DUID may be. */
+export function formatHex(bytes: Uint8Array): string {
+  let at = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    at = writeDigit(at, (bytes[i] as number) >> 4);
+    at = writeDigit(at, bytes[i] as number);
   }
   return written.toString("latin1", 0, at);
 }

@@ -97,14 +97,14 @@ function compose(
   // A boot client that sends no Option Request at all is given what it needs.
   const wants = (code: number): boolean => facts.requested?.has(code) ?? asked.bootClient;
   const options: Option[] = [];
-  const leases = ias.flatMap((ia) => ia.leases);
-  const given = ias.flatMap((ia) => ia.given ?? []);
+  const leases = ofAll(ias, (ia) => ia.leases);
+  const given = ofAll(ias, (ia) => ia.given);
   const why = ias.map((ia) => ia.why);
   let bootfileUrl: string | null = null;
 
   if (facts.clientId) options.push({ code: OptionCode.clientId, data: facts.clientId });
   if (boot && (wants(OptionCode.bootfileUrl) || wants(OptionCode.bootfileParam))) {
-    const chosen = boot(ias.find(({ kind, given }) => kind === "address" && given !== null)?.given ?? null);
+    const chosen = boot(ias.find(({ kind, given }) => kind === "address" && given.length > 0)?.given[0] ?? null);
     if (wants(OptionCode.bootfileUrl)) bootfileUrl = chosen.url;
     why.push(chosen.why);
     if (bootfileUrl !== null) options.push({ code: OptionCode.bootfileUrl, data: Buffer.from(bootfileUrl, "utf8") });
@@ -131,6 +131,10 @@ function compose(
     why,
   };
 }
+
+/** What all IAs have; of one, as nearly every message has, no copy is made. */
+const ofAll = <T>(ias: readonly IaAnswer[], of: (ia: IaAnswer) => readonly T[]): readonly T[] =>
+  ias.length === 1 ? of(ias[0] as IaAnswer) : ias.flatMap(of);
 
 /** Options that depend on the network alone. */
 function requestedOptions(state: ServerState, asked: Asked, wants: (code: number) => boolean): Option[] {

@@ -21,8 +21,8 @@ export interface IaAnswer {
   /** Null: the answer says nothing of this IA. */
   readonly option: Option | null;
   readonly kind: Kind;
-  /** What it has from now on: an address, or a prefix with its length. */
-  readonly given: string | null;
+  /** What it has from now on, if anything: an address, or a prefix with its length. */
+  readonly given: readonly string[];
   readonly leases: readonly Lease[];
   readonly why: string;
 }
@@ -118,7 +118,7 @@ export function giveBack(state: ServerState, asked: Asked): IaAnswer[] {
       answers.push({
         option: null,
         kind: ia.kind,
-        given: null,
+        given: [],
         leases,
         why: leases.map(({ address, state: how }) => `${address}: ${how}`).join(", "),
       });
@@ -179,7 +179,7 @@ function granted(
   const { renew: t1, rebind: t2, preferred, valid } = lifetimes;
   const options = [leasedOption(given, preferred, valid)];
   for (const gone of lost) options.push(overOption(gone));
-  return { option: iaOption(ia, t1, t2, options), kind: ia.kind, given, leases, why };
+  return { option: iaOption(ia, t1, t2, options), kind: ia.kind, given: [given], leases, why };
 }
 
 const refused = (ia: Ia, status: number, why: string): IaAnswer => ({ ...empty(ia, [statusOption(status, why)]), leases: [], why });
@@ -194,7 +194,7 @@ const revoked = (ia: Ia, lost: readonly string[], why: string): IaAnswer => ({ .
 const empty = (ia: Ia, options: readonly Option[]): Pick<IaAnswer, "option" | "kind" | "given"> => ({
   option: iaOption(ia, 0, 0, options),
   kind: ia.kind,
-  given: null,
+  given: [],
 });
 
 const iaOption = ({ kind, iaid }: Ia, t1: number, t2: number, options: readonly Option[]): Option => ({

@@ -54,12 +54,22 @@ export type Chosen =
 
 const refused = (why: string, network: Network | null = null): Chosen => ({ network, refused: why });
 
+const onLinks = new WeakMap<Network, Chosen>();
+
+/** Said once for all messages. */
+function onLink(network: Network): Chosen {
+  let chosen = onLinks.get(network);
+  if (!chosen) {
+    chosen = { network, why: `network ${network.name} on ${network.link?.name}` };
+    onLinks.set(network, chosen);
+  }
+  return chosen;
+}
+
 export function chooseNetwork(networks: readonly Network[], incoming: Incoming, relays: readonly RelayMessage[]): Chosen {
   if (relays.length === 0) {
     const network = networks.find((candidate) => candidate.link?.name === incoming.interface);
-    return network
-      ? { network, why: `network ${network.name} on ${incoming.interface}` }
-      : refused(`no network on ${incoming.interface ?? "that interface"}`);
+    return network ? onLink(network) : refused(`no network on ${incoming.interface ?? "that interface"}`);
   }
   // The innermost relay with an address knows the client's link; an LDRA (RFC 6221) has none.
   const linkAddress = linkAddressFrom(relays, relays.length - 1);

@@ -20,6 +20,7 @@ import {
   decodeMessage,
   encodeMessage,
   findOption,
+  formatHex,
   isLinkLocal,
   isRelayMessage,
   MessageType,
@@ -35,7 +36,7 @@ import type { Asker, EventBody, ProgramLoop } from "@netboot6/events";
 import type { Lease, Leases } from "@netboot6/leases";
 import { type Identified, type Machine, type Machines, NOBODY, newId } from "@netboot6/machines";
 import { answer } from "./answer.ts";
-import { chooseNetwork, portOf, relayMac, relayReply, unwrap } from "./relays.ts";
+import { chooseNetwork, portOf, relayMac, relayReply, type Unwrapped, unwrap } from "./relays.ts";
 
 export interface ServerState {
   readonly appliance: Appliance;
@@ -103,52 +104,35 @@ const ANONYMOUS: Identified = {
 
 /** `now` in Unix milliseconds. */
 export function handle(state: ServerState, incoming: Incoming, now: number): Outcome {
-  const dropped = (message: string, why: string, more: Asker & { clientKind?: string; relay?: Address } = {}): Outcome => ({
-    send: null,
-    leases: [],
-    machines: [],
-    events: [{ type: "dhcpv6.dropped", message, why, client: incoming.source, ...more }],
-  });
-
   const decoded = decodeMessage(incoming.bytes);
-  if (!decoded.ok) return dropped("unknown", decoded.why);
+  if (!decoded.ok) return dropped(incoming, "unknown", decoded.why);
   const unwrapped = unwrap(decoded.value);
   if (typeof unwrapped === "string")
-    return dropped(messageName(decoded.value.type), unwrapped, isRelayMessage(decoded.value) ? { relay: incoming.source } : {});
+    return dropped(incoming, messageName(decoded.value.type), unwrapped, isRelayMessage(decoded.value) ? { relay: incoming.source } : {});
   const { message, relays } = unwrapped;
   const name = messageName(message.type);
-  const relay = relays.length > 0 ? { relay: incoming.source } : {};
-  const innermost = relays.at(-1);
 
   // RFC 9915 §18.4: a client speaks to the group; what it sends to one server's address is discarded.
   if (relays.length === 0 && !incoming.destination.startsWith("ff"))
-    return dropped(name, "a client sent it to an address of ours and not to ff02::1:2");
+    return dropped(incoming, name, "a client sent it to an address of ours and not to ff02::1:2");
 
   const facts = readClientFacts(message);
   const chosen = chooseNetwork(state.networks, incoming, relays);
-  // Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have.
-  const refused = (why: string): Outcome => {
-    const client = innermost?.peerAddress ?? incoming.source;
-    const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
-    const who = mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) };
-    const sent = facts.ok ? { clientKind: clientKind(facts.value) } : {};
-    return dropped(name, why, { ...sent, client, ...who, ...relay, ...(chosen.network ? { network: chosen.network.name } : {}) });
-  };
-
-  if (!facts.ok) return refused(facts.why);
+  if (!facts.ok) return refused(state, incoming, unwrapped, null, chosen.network, facts.why);
   const refusal = discard(message.type, facts.value, state.serverDuid);
-  if (refusal !== null) return refused(refusal);
-
-  if (chosen.refused !== undefined) return refused(chosen.refused);
+  if (refusal !== null) return refused(state, incoming, unwrapped, facts.value, chosen.network, refusal);
+  if (chosen.refused !== undefined) return refused(state, incoming, unwrapped, facts.value, chosen.network, chosen.refused);
   const { network } = chosen;
-  if (!network.dhcp) return refused(`DHCPv6 is off on network ${network.name}`);
+  if (!network.dhcp) return refused(state, incoming, unwrapped, facts.value, network, `DHCPv6 is off on network ${network.name}`);
 
   const kind = clientKind(facts.value);
-  const duid = facts.value.clientId ? Buffer.from(facts.value.clientId).toString("hex") : "";
+  const innermost = relays.at(-1);
+  const client = innermost?.peerAddress ?? incoming.source;
+  const duid = facts.value.clientId ? formatHex(facts.value.clientId) : "";
   const known = state.machines.identify(
     {
       relayMac: relayMac(innermost),
-      peer: innermost ? innermost.peerAddress : incoming.source,
+      peer: client,
       duid: duid === "" ? undefined : duid,
       port: relays.length > 0 ? portOf(relays, incoming.source) : undefined,
       uuidOrder: kind.startsWith("firmware") ? "smbios" : kind === "ipxe" ? "text" : undefined,
@@ -169,19 +153,26 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     now: Math.floor(now / 1000),
   };
   const events: EventBody[] = [];
-  const client = innermost?.peerAddress ?? incoming.source;
-  /** Pieces that are spread into a literal where they are there would take longer than the choice of an address. */
-  const tell = (event: Told): void => {
-    if (identified.mac !== null) event.mac = identified.mac;
-    if (identified !== ANONYMOUS) event.machine = identified.machine.id;
-    events.push(event);
-  };
-  if (identified.learned.length > 0) tell({ type: "machine.learned", what: identified.learned.join(", "), client, network: network.name });
+  if (identified.learned.length > 0)
+    events.push(
+      of(identified, { type: "machine.learned", what: identified.learned.join(", "), client, network: network.name, mac: "", machine: "" }),
+    );
 
   const reply = answer(state, asked, (address) => bootAnswer(state, asked, address));
   if (reply.message === null) {
     const why = reply.why.join("; ");
-    tell({ type: "dhcpv6.dropped", message: name, clientKind: kind, why, client, network: network.name, ...relay });
+    const drop: Told<"dhcpv6.dropped"> = {
+      type: "dhcpv6.dropped",
+      message: name,
+      clientKind: kind,
+      why,
+      client,
+      network: network.name,
+      mac: "",
+      machine: "",
+    };
+    if (relays.length > 0) drop.relay = incoming.source;
+    events.push(of(identified, drop));
     return { send: null, leases: [], machines: identified.changed, events };
   }
   const answered: Told<"dhcpv6.answered"> = {
@@ -191,15 +182,17 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     clientKind: kind,
     duid,
     addresses: reply.given,
-    why: [chosen.why, identified.why, ...reply.why],
+    why: [chosen.why, identified.why].concat(reply.why),
     client,
     network: network.name,
+    mac: "",
+    machine: "",
   };
   if (relays.length > 0) answered.relay = incoming.source;
   if (asked.bootClient && facts.value.vendorClass) answered.vendorClass = facts.value.vendorClass.classes.join(", ");
   if (reply.leases.length > 0 && reply.given.length > 0) answered.valid = network.dhcp.lifetimes.valid;
   if (reply.bootfileUrl !== null) answered.bootfileUrl = reply.bootfileUrl;
-  tell(answered);
+  events.push(of(identified, answered));
   const wrapped = relays.reduceRight<ClientServerMessage | RelayMessage>((inner, outer) => relayReply(outer, inner), reply.message);
   return {
     send: {
@@ -212,6 +205,40 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     machines: identified.changed,
     events,
   };
+}
+
+function dropped({ source }: Incoming, message: string, why: string, more: Asker & { clientKind?: string; relay?: Address } = {}): Outcome {
+  return { send: null, leases: [], machines: [], events: [{ type: "dhcpv6.dropped", message, why, client: source, ...more }] };
+}
+
+/** Nothing is learned of who is not served; but what is not served, and why, stands under the name that it would have. */
+function refused(
+  state: ServerState,
+  incoming: Incoming,
+  { message, relays }: Unwrapped,
+  facts: ClientFacts | null,
+  network: Network | null,
+  why: string,
+): Outcome {
+  const innermost = relays.at(-1);
+  const client = innermost?.peerAddress ?? incoming.source;
+  const mac = relayMac(innermost) ?? (isLinkLocal(client) ? macOfEui64(client) : null);
+  return dropped(incoming, messageName(message.type), why, {
+    ...(facts ? { clientKind: clientKind(facts) } : {}),
+    client,
+    ...(mac === null ? {} : { mac, machine: state.machines.byMac(mac)?.id ?? newId(mac) }),
+    ...(relays.length > 0 ? { relay: incoming.source } : {}),
+    ...(network ? { network: network.name } : {}),
+  });
+}
+
+/** An event of that machine. The fields stand in its literal already: those that are added later take room of their own. */
+function of<Event extends Told>(identified: Identified, event: Event): Event {
+  if (identified.mac !== null) event.mac = identified.mac;
+  else delete event.mac;
+  if (identified !== ANONYMOUS) event.machine = identified.machine.id;
+  else delete event.machine;
+  return event;
 }
 
 /** RFC 9915 §16: why a message of this type is discarded; null where it is not. */

@@ -1,5 +1,5 @@
 /** The machines of the configuration, and which of them a piece of evidence names. */
-import { formatPrefix, type Mac } from "@netboot6/codec";
+import { formatPrefix, type Mac, macOfHex } from "@netboot6/codec";
 import type { MachineConfig } from "@netboot6/config";
 import type { Port, PortEvidence } from "./machine.ts";
 
@@ -103,9 +103,7 @@ export function newId(mac: Mac | null, uuid?: string, duid?: string): string {
 /** The MAC that an id is made of; null where it is made of something else. */
 export function macOfId(id: string): Mac | null {
   if (id === last.id) return last.mac;
-  if (!MADE_OF_MAC.test(id)) return null;
-  const octet = (i: number): string => id.slice(2 + 2 * i, 4 + 2 * i);
-  return `${octet(0)}:${octet(1)}:${octet(2)}:${octet(3)}:${octet(4)}:${octet(5)}`;
+  return MADE_OF_MAC.test(id) ? macOfHex(id, 2) : null;
 }
 
 const MADE_OF_MAC = /^m-[0-9a-f]{12}$/;

@@ -191,7 +191,7 @@ export class Machines {
   }
 
   #read(evidence: Evidence, now: number, changed: Machine[]): Shown {
-    const duid = evidence.duid === undefined ? null : readDuid(Buffer.from(evidence.duid, "hex"));
+    const duid = evidence.duid === undefined ? null : readDuid(evidence.duid);
     const shares = (machine: Machine): void => {
       const shared = { ...machine, shared: true };
       changed.push(shared);

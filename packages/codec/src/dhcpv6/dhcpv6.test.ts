@@ -126,7 +126,7 @@ test("100,000 mutated client messages never make a decoder throw, and what is de
       o.decodeIa(data);
       o.decodeDomains(data);
       o.decodeUserClasses(data);
-      readDuid(data);
+      readDuid(Buffer.from(data).toString("hex"));
     }
   }
   assert.ok(refused > 1000 && refused < 90_000, `${refused} were refused`);
@@ -138,19 +138,19 @@ test("user classes: with lengths, and as one raw text where the lengths do not a
 });
 
 test("DUIDs tell their MAC or UUID; EDK2's UUID in SMBIOS order is told in both", () => {
-  assert.deepEqual(readDuid(Buffer.from("0004443322116655887799aabbccddeeff00", "hex")).uuids, [
+  assert.deepEqual(readDuid("0004443322116655887799aabbccddeeff00").uuids, [
     "44332211-6655-8877-99aa-bbccddeeff00",
     "11223344-5566-7788-99aa-bbccddeeff00",
   ]);
-  assert.equal(readDuid(Buffer.from("0001000131dd31dc5254000b0001", "hex")).mac, "52:54:00:0b:00:01");
-  assert.equal(readDuid(Buffer.from("000300015254000b0001", "hex")).mac, "52:54:00:0b:00:01");
-  assert.deepEqual(readDuid(Buffer.from("00020000ab1100", "hex")), { kind: "EN" });
-  assert.deepEqual(readDuid(new Uint8Array()), { kind: "unknown" });
+  assert.equal(readDuid("0001000131dd31dc5254000b0001").mac, "52:54:00:0b:00:01");
+  assert.equal(readDuid("000300015254000b0001").mac, "52:54:00:0b:00:01");
+  assert.deepEqual(readDuid("00020000ab1100"), { kind: "EN" });
+  assert.deepEqual(readDuid(""), { kind: "unknown" });
 });
 
 test("a DUID-LLT or DUID-LL tells a MAC only where its hardware type is Ethernet's", () => {
-  assert.deepEqual(readDuid(Buffer.from("0001002031dd31dc5254000b0001", "hex")), { kind: "LLT" });
-  assert.deepEqual(readDuid(Buffer.from("000300205254000b0001", "hex")), { kind: "LL" });
+  assert.deepEqual(readDuid("0001002031dd31dc5254000b0001"), { kind: "LLT" });
+  assert.deepEqual(readDuid("000300205254000b0001"), { kind: "LL" });
 });
 
 test("malformed options are refused: their RFC's least lengths", () => {

@@ -1,7 +1,6 @@
 /** DHCP unique identifiers (RFC 9915 §11, RFC 6355) and what they tell of the machine. */
-import { formatMac, type Mac } from "../address.ts";
+import { type Mac, macOfHex } from "../address.ts";
 import { formatUuid, swapUuid } from "../uuid.ts";
-import { readU16 } from "./message.ts";
 
 export interface DuidFacts {
   readonly kind: "LLT" | "EN" | "LL" | "UUID" | "unknown";
@@ -11,14 +10,24 @@ export interface DuidFacts {
   readonly uuids?: readonly [textOrder: string, smbiosOrder: string];
 }
 
-const ETHERNET = 1;
+const ETHERNET = "0001";
 
-export function readDuid(duid: Uint8Array): DuidFacts {
-  const type = duid.length >= 2 ? readU16(duid, 0) : 0;
-  if (type === 1 && duid.length === 14 && readU16(duid, 2) === ETHERNET) return { kind: "LLT", mac: formatMac(duid, 8) };
-  if (type === 3 && duid.length === 10 && readU16(duid, 2) === ETHERNET) return { kind: "LL", mac: formatMac(duid, 4) };
-  if (type === 2) return { kind: "EN" };
-  if (type === 4 && duid.length === 18)
-    return { kind: "UUID", uuids: [formatUuid(duid.subarray(2)), formatUuid(swapUuid(duid.subarray(2)))] };
-  return { kind: type === 1 ? "LLT" : type === 3 ? "LL" : "unknown" };
+/** `duid` in lower-case hex, as it is kept. */
+export function readDuid(duid: string): DuidFacts {
+  const isEthernet = duid.startsWith(ETHERNET, 4);
+  switch (duid.slice(0, 4)) {
+    case "0001":
+      return isEthernet && duid.length === 28 ? { kind: "LLT", mac: macOfHex(duid, 16) } : { kind: "LLT" };
+    case "0002":
+      return { kind: "EN" };
+    case "0003":
+      return isEthernet && duid.length === 20 ? { kind: "LL", mac: macOfHex(duid, 8) } : { kind: "LL" };
+    case "0004": {
+      if (duid.length !== 36) return { kind: "unknown" };
+      const uuid = Buffer.from(duid.slice(4), "hex");
+      return { kind: "UUID", uuids: [formatUuid(uuid), formatUuid(swapUuid(uuid))] };
+    }
+    default:
+      return { kind: "unknown" };
+  }
 }

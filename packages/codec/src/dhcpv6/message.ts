@@ -54,6 +54,7 @@ export function decodeMessage(bytes: Uint8Array): Decoded<Message> {
 /** Those from `at` to the end. */
 export function decodeOptions(bytes: Uint8Array, at = 0): Decoded<Option[]> {
   const options: Option[] = [];
+  const { buffer, byteOffset } = bytes;
   while (at < bytes.length) {
     if (at + 4 > bytes.length) return undecodable(`${bytes.length - at} bytes left over after the last option`);
     const code = readU16(bytes, at);
@@ -61,7 +62,7 @@ export function decodeOptions(bytes: Uint8Array, at = 0): Decoded<Option[]> {
     const end = at + 4 + length;
     if (end > bytes.length) return undecodable(`option ${code} says ${length} bytes, ${bytes.length - at - 4} are left`);
     // As `subarray` would, at half its price where `bytes` is a Buffer.
-    options.push({ code, data: new Uint8Array(bytes.buffer, bytes.byteOffset + at + 4, length) });
+    options.push({ code, data: new Uint8Array(buffer, byteOffset + at + 4, length) });
     at = end;
   }
   return decoded(options);
@@ -82,12 +83,12 @@ export function encodeMessage(message: Message): Uint8Array {
   return body;
 }
 
-/** Encodes options one after another, behind `header` zero bytes. */
+/** Encodes options one after another, behind `header` bytes that the caller writes. */
 export function encodeOptions(options: readonly Option[], header = 0): Uint8Array {
   let length = header;
   for (const option of options) length += 4 + option.data.length;
   // What is longer than 64 bytes would be an allocation outside of the heap, and dear.
-  const bytes = length > 64 ? Buffer.allocUnsafe(length).fill(0, 0, header) : new Uint8Array(length);
+  const bytes = length > 64 ? Buffer.allocUnsafe(length) : new Uint8Array(length);
   let at = header;
   for (const option of options) {
     writeU16(bytes, at, option.code);
