@@ -28,6 +28,8 @@ export class Metrics {
   readonly #tftp: Transfers;
   readonly #dropReasons = new Reasons();
   readonly #wireReasons = new Reasons();
+  /** Not counted into the metric yet. */
+  readonly #answered: { readonly message: string; readonly answer: string; readonly network: string; count: number }[] = [];
   #process = false;
 
   readonly #dhcpv6 = this.#counter("dhcpv6_messages_total", "DHCPv6 messages answered", ["message", "answer", "network"]);
@@ -73,7 +75,7 @@ export class Metrics {
   readonly read = (event: BootEvent): void => {
     switch (event.type) {
       case "dhcpv6.answered":
-        this.#dhcpv6.inc({ message: event.message, answer: event.answer, network: event.network ?? "" });
+        this.#countAnswered(event.message, event.answer, event.network ?? "");
         break;
       case "dhcpv6.dropped":
         this.#dhcpv6Dropped.inc({ reason: this.#dropReasons.of(event.why), network: event.network ?? "" });
@@ -148,11 +150,26 @@ export class Metrics {
     }
   };
 
+  /** A storm's every message: found by its words, which are the same ones each time, where the counter would put a key together. */
+  #countAnswered(message: string, answer: string, network: string): void {
+    let of = this.#answered.find((each) => each.message === message && each.answer === answer && each.network === network);
+    if (of === undefined) {
+      of = { message, answer, network, count: 0 };
+      this.#answered.push(of);
+    }
+    of.count++;
+  }
+
   /** Of now, with what the process itself tells. */
   async text(stock: Stock): Promise<string> {
     if (!this.#process) {
       this.#process = true;
       collectDefaultMetrics({ register: this.#registry });
+    }
+    for (const of of this.#answered) {
+      const { count, ...labels } = of;
+      this.#dhcpv6.inc(labels, count);
+      of.count = 0;
     }
     this.#countMachines(stock);
     this.#countLeases(stock);

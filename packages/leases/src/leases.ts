@@ -148,7 +148,8 @@ export class Leases {
       if (before) {
         this.#place(before);
       } else {
-        this.#forget(lease);
+        this.#forgetName(lease);
+        this.#forgetMachine(lease);
         this.#byAddress.delete(lease.address);
         this.#changes++;
       }
@@ -158,16 +159,20 @@ export class Leases {
   #place(lease: Lease, before = this.#byAddress.get(lease.address)): void {
     const { address, machine } = lease;
     if (before?.machine !== machine || before.state !== lease.state || before.hostname !== lease.hostname) this.#changes++;
-    if (before) this.#forget(before);
-    else if (isPrefix(address)) this.#addPrefix(address);
+    const others = this.#byMachine.get(machine);
+    // What is renewed, as most are, leaves the index as it is.
+    const isRenewed = before?.machine === machine && others?.length === 1;
+    if (before) this.#forgetName(before);
+    if (before && !isRenewed) this.#forgetMachine(before);
+    if (!before && isPrefix(address)) this.#addPrefix(address);
     this.#byAddress.set(address, lease);
     if (lease.hostname !== undefined) {
       const same = this.#byName.get(lease.hostname);
       if (same) same.add(address);
       else this.#byName.set(lease.hostname, new Set([address]));
     }
-    const others = this.#byMachine.get(machine);
-    if (others) others.push(lease);
+    if (isRenewed) others[0] = lease;
+    else if (others) others.push(lease);
     else this.#byMachine.set(machine, [lease]);
     this.#offers.delete(address);
   }
@@ -181,12 +186,14 @@ export class Leases {
     return undefined;
   }
 
-  #forget(lease: Lease): void {
-    if (lease.hostname !== undefined) {
-      const addresses = this.#byName.get(lease.hostname);
-      addresses?.delete(lease.address);
-      if (addresses?.size === 0) this.#byName.delete(lease.hostname);
-    }
+  #forgetName({ hostname, address }: Lease): void {
+    if (hostname === undefined) return;
+    const addresses = this.#byName.get(hostname);
+    addresses?.delete(address);
+    if (addresses?.size === 0) this.#byName.delete(hostname);
+  }
+
+  #forgetMachine(lease: Lease): void {
     const leases = this.#byMachine.get(lease.machine) ?? [];
     if (leases.length <= 1) this.#byMachine.delete(lease.machine);
     else leases.splice(leases.indexOf(lease), 1);
@@ -312,7 +319,7 @@ export class Leases {
     // A client that says nothing of its name when it renews keeps it; another stage has none.
     const hostname = request.hostname ?? (moved?.address === address ? moved.hostname : undefined);
     const mac = request.interfaceMac ?? (before && isBinding(before, request) ? before.mac : undefined);
-    const lease: Lease = {
+    const lease: { -readonly [Key in keyof Lease]: Lease[Key] } = {
       address,
       network: request.network.name,
       machine: request.machine,
@@ -321,10 +328,11 @@ export class Leases {
       state: "bound",
       validUntil: request.now + valid,
       since: before?.machine === request.machine ? before.since : request.now,
-      ...(hostname === undefined ? {} : { hostname }),
-      ...(mac === undefined ? {} : { mac }),
-      ...supersededBy(request, before),
     };
+    if (hostname !== undefined) lease.hostname = hostname;
+    if (mac !== undefined) lease.mac = mac;
+    const superseded = supersededBy(request, before);
+    if (superseded.length > 0) lease.superseded = superseded;
     // Released first: what is put last is the binding's address.
     const left = moved && moved.address !== address && moved.state === "bound";
     const released = left ? this.release(moved) : null;
@@ -374,12 +382,14 @@ const isSuperseded = (lease: Lease, request: LeaseRequest): boolean =>
   lease.state === "bound" && lease.machine === request.machine && !isBinding(lease, request);
 
 /** The bindings that had the address before, of the same machine. */
-function supersededBy(request: LeaseRequest, before: Lease | undefined): Pick<Lease, "superseded"> {
-  if (before?.machine !== request.machine) return {};
-  const earlier = (before.superseded ?? []).filter(({ duid, iaid }) => duid !== request.duid || iaid !== request.iaid);
+function supersededBy(request: LeaseRequest, before: Lease | undefined): NonNullable<Lease["superseded"]> {
+  if (before?.machine !== request.machine) return NONE;
+  const earlier = (before.superseded ?? NONE).filter(({ duid, iaid }) => duid !== request.duid || iaid !== request.iaid);
   if (isSuperseded(before, request)) earlier.push({ duid: before.duid, iaid: before.iaid });
-  return earlier.length === 0 ? {} : { superseded: earlier.slice(-MAX_SUPERSEDED) };
+  return earlier.slice(-MAX_SUPERSEDED);
 }
+
+const NONE: NonNullable<Lease["superseded"]> = [];
 
 const lengthOf = (prefix: string): string => prefix.slice(prefix.indexOf("/"));
 
