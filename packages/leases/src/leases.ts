@@ -2,7 +2,7 @@
  * Which address or prefix a machine gets. The choice is a pure function of what is leased, who asks and the network; a machine asks
  * under other DUIDs and IAIDs at each stage of its boot and keeps what it has through all of them.
  */
-import { type Address, type Mac, prefixContains } from "@netboot6/codec";
+import { type Address, Chain, type Linked, type Mac, prefixContains } from "@netboot6/codec";
 import type { Network } from "@netboot6/config";
 import { addressCandidates } from "./candidates.ts";
 import { isLive, isPrefix, type Lease } from "./lease.ts";
@@ -46,33 +46,46 @@ interface Offer {
   readonly until: number;
 }
 
+/**
+ * All that stands at one address. It is one record, which leases and offers come to and leave: a Map out of which keys are taken as
+ * fast as others come keeps each of its former tables, and what was in them, alive until the next full collection.
+ */
+interface Place extends Linked<Place> {
+  readonly address: Address;
+  /** Null while it is only offered. */
+  lease: Lease | null;
+  /** Advertised and not yet requested, so that two machines are not offered the same address. */
+  offer: Offer | null;
+  /** What was put and is not known to be stored yet, the newest last; and what stands on disk in its place, null for nothing. */
+  unstored: { onDisk: Lease | null; readonly put: Lease[] } | null;
+}
+
 const OFFER_SECONDS = 30;
 /** How many bindings a lease remembers to have taken the place of: more than a boot has stages. */
 const MAX_SUPERSEDED = 8;
 const DECLINE_SECONDS = 24 * 3600;
 
 export class Leases {
-  readonly #byAddress = new Map<Address, Lease>();
+  readonly #places = new Map<Address, Place>();
+  /** Those with an offer, the oldest first. */
+  readonly #offered = new Chain<Place>();
   /** Each machine's, what was put last at the end. */
-  readonly #byMachine = new Map<string, Lease[]>();
+  readonly #byMachine = new Map<string, Place[]>();
   #changes = 0;
   /** The addresses whose clients claim, or claimed, a name. */
   readonly #byName = new Map<string, Set<Address>>();
-  /** Addresses advertised and not yet requested, so that two machines are not offered the same one. */
-  readonly #offers = new Map<Address, Offer>();
   /** What machines of the configuration reserve. */
   #reserved = new Map<Address, string>();
   /** By network and kind: where the last search of a crowded pool ended. */
   readonly #searched = new Map<string, { at: number }>();
-  /** What was put and is not known to be stored yet, the newest last; and what stands on disk in its place, null for nothing. */
-  readonly #unstored = new Map<Address, { onDisk: Lease | null; readonly put: Lease[] }>();
   /** The prefixes that were ever leased, by their length. */
   readonly #prefixes = new Map<string, Set<string>>();
 
   constructor(stored: readonly Lease[] = []) {
     // Where a binding moved to another address, that one is put last and is its own.
     const bound = (lease: Lease): number => Number(lease.state === "bound");
-    for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil)) this.#place(lease);
+    for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil))
+      this.#place(this.#placeOf(lease.address), lease);
   }
 
   /** Takes the reservations of a configuration: address or prefix -> machine id. */
@@ -80,8 +93,8 @@ export class Leases {
     this.#reserved = new Map(reserved);
   }
 
-  all(): IterableIterator<Lease> {
-    return this.#byAddress.values();
+  *all(): Generator<Lease> {
+    for (const { lease } of this.#places.values()) if (lease) yield lease;
   }
 
   /** Grows whenever a lease begins, ends or changes hands or name; not where it is merely renewed. */
@@ -90,97 +103,114 @@ export class Leases {
   }
 
   byAddress(address: Address): Lease | undefined {
-    return this.#byAddress.get(address);
+    return this.#places.get(address)?.lease ?? undefined;
+  }
+
+  #placeOf(address: Address): Place {
+    let place = this.#places.get(address);
+    if (!place) {
+      place = { address, lease: null, offer: null, unstored: null, older: null, newer: null };
+      this.#places.set(address, place);
+    }
+    return place;
   }
 
   /** The lease of one identity association, in whatever state: the one that was put last, where it moved. */
   byBinding(of: BindingOf): Lease | undefined {
-    return this.#byMachine
-      .get(of.machine)
-      ?.findLast(
-        (lease) =>
-          isBinding(lease, of) &&
-          lease.network === of.network.name &&
-          isPrefix(lease.address) === (of.kind === "prefix") &&
-          !isOtherInterface(lease, of),
-      );
+    const places = this.#byMachine.get(of.machine);
+    if (!places) return undefined;
+    for (let i = places.length - 1; i >= 0; i--) {
+      const lease = places[i]?.lease;
+      if (!lease || !isBinding(lease, of) || lease.network !== of.network.name) continue;
+      if (isPrefix(lease.address) === (of.kind === "prefix") && !isOtherInterface(lease, of)) return lease;
+    }
+    return undefined;
   }
 
-  ofMachine(machine: string): readonly Lease[] {
-    return this.#byMachine.get(machine) ?? [];
+  ofMachine(machine: string): Lease[] {
+    return (this.#byMachine.get(machine) ?? []).flatMap(({ lease }) => lease ?? []);
   }
 
   /** The caller stores it, and says what became of that: `stored` or `takeBack`. */
   put(lease: Lease): void {
-    this.#put(lease, this.#byAddress.get(lease.address));
+    this.#put(this.#placeOf(lease.address), lease);
   }
 
-  /** `before`: what stands at its address. */
-  #put(lease: Lease, before: Lease | undefined): void {
-    const unstored = this.#unstored.get(lease.address);
-    if (unstored) unstored.put.push(lease);
-    else this.#unstored.set(lease.address, { onDisk: before ?? null, put: [lease] });
-    this.#place(lease, before);
+  #put(place: Place, lease: Lease): void {
+    if (place.unstored) place.unstored.put.push(lease);
+    else place.unstored = { onDisk: place.lease, put: [lease] };
+    this.#place(place, lease);
   }
 
   /** They are on disk, and with them what was put before them. */
   stored(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      const unstored = this.#unstored.get(lease.address);
-      const at = unstored?.put.indexOf(lease) ?? -1;
-      if (!unstored || at < 0) continue;
-      unstored.onDisk = lease;
-      unstored.put.splice(0, at + 1);
-      if (unstored.put.length === 0) this.#unstored.delete(lease.address);
+      const place = this.#places.get(lease.address);
+      const at = place?.unstored?.put.indexOf(lease) ?? -1;
+      if (!place?.unstored || at < 0) continue;
+      place.unstored.onDisk = lease;
+      place.unstored.put.splice(0, at + 1);
+      if (place.unstored.put.length === 0) place.unstored = null;
     }
   }
 
   /** They could not be stored: what was put before them and is still under way holds again, else what is on disk. */
   takeBack(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      const unstored = this.#unstored.get(lease.address);
-      const at = unstored?.put.indexOf(lease) ?? -1;
-      if (!unstored || at < 0) continue;
-      unstored.put.splice(at, 1);
-      if (unstored.put.length === 0) this.#unstored.delete(lease.address);
-      if (this.#byAddress.get(lease.address) !== lease) continue;
-      const before = unstored.put.at(-1) ?? unstored.onDisk;
+      const place = this.#places.get(lease.address);
+      const at = place?.unstored?.put.indexOf(lease) ?? -1;
+      if (!place?.unstored || at < 0) continue;
+      const { put, onDisk } = place.unstored;
+      put.splice(at, 1);
+      if (put.length === 0) place.unstored = null;
+      if (place.lease !== lease) continue;
+      const before = put.at(-1) ?? onDisk;
       if (before) {
-        this.#place(before);
+        this.#place(place, before);
       } else {
         this.#forgetName(lease);
-        this.#forgetMachine(lease);
-        this.#byAddress.delete(lease.address);
+        this.#forgetMachine(place, lease.machine);
+        place.lease = null;
         this.#changes++;
+        this.#leaveIfEmpty(place);
       }
     }
   }
 
-  #place(lease: Lease, before = this.#byAddress.get(lease.address)): void {
+  #leaveIfEmpty({ address, lease, offer }: Place): void {
+    if (lease === null && offer === null) this.#places.delete(address);
+  }
+
+  #place(place: Place, lease: Lease): void {
     const { address, machine } = lease;
+    const before = place.lease;
     if (before?.machine !== machine || before.state !== lease.state || before.hostname !== lease.hostname) this.#changes++;
-    const others = this.#byMachine.get(machine);
-    // What is renewed, as most are, leaves the index as it is.
-    const isRenewed = before?.machine === machine && others?.length === 1;
     if (before) this.#forgetName(before);
-    if (before && !isRenewed) this.#forgetMachine(before);
     if (!before && isPrefix(address)) this.#addPrefix(address);
-    this.#byAddress.set(address, lease);
+    this.#indexMachine(place, machine);
+    place.lease = lease;
     if (lease.hostname !== undefined) {
       const same = this.#byName.get(lease.hostname);
       if (same) same.add(address);
       else this.#byName.set(lease.hostname, new Set([address]));
     }
-    if (isRenewed) others[0] = lease;
-    else if (others) others.push(lease);
-    else this.#byMachine.set(machine, [lease]);
-    this.#offers.delete(address);
+    this.#endOffer(place);
+  }
+
+  /** It comes last of the machine's. What is renewed, as most leases are, leaves the index as it is. */
+  #indexMachine(place: Place, machine: string): void {
+    const places = this.#byMachine.get(machine);
+    if (places?.length === 1 && places[0] === place) return;
+    if (place.lease) this.#forgetMachine(place, place.lease.machine);
+    const others = this.#byMachine.get(machine);
+    if (others) others.push(place);
+    else this.#byMachine.set(machine, [place]);
   }
 
   /** The machine that has the name, by claiming it first; undefined where none has. */
   claimant(hostname: string, now: number): string | undefined {
     for (const address of this.#byName.get(hostname) ?? []) {
-      const lease = this.#byAddress.get(address);
+      const lease = this.byAddress(address);
       if (lease && isLive(lease, now)) return lease.machine;
     }
     return undefined;
@@ -193,21 +223,26 @@ export class Leases {
     if (addresses?.size === 0) this.#byName.delete(hostname);
   }
 
-  #forgetMachine(lease: Lease): void {
-    const leases = this.#byMachine.get(lease.machine) ?? [];
-    if (leases.length <= 1) this.#byMachine.delete(lease.machine);
-    else leases.splice(leases.indexOf(lease), 1);
+  #forgetMachine(place: Place, machine: string): void {
+    const places = this.#byMachine.get(machine) ?? [];
+    if (places.length <= 1) this.#byMachine.delete(machine);
+    else places.splice(places.indexOf(place), 1);
   }
 
   /** Keeps an advertised address for the interface that asked a little while. */
   offer(address: Address, { machine, interfaceMac: mac, now }: Pick<LeaseRequest, "machine" | "interfaceMac" | "now">): void {
-    // The oldest stand first, so that those that are over are found without a look at all.
-    for (const [key, offer] of this.#offers) {
-      if (offer.until > now) break;
-      this.#offers.delete(key);
+    for (let oldest = this.#offered.oldest; oldest?.offer && oldest.offer.until <= now; oldest = this.#offered.oldest) {
+      this.#endOffer(oldest);
+      this.#leaveIfEmpty(oldest);
     }
-    this.#offers.delete(address);
-    this.#offers.set(address, { machine, mac, until: now + OFFER_SECONDS });
+    const place = this.#placeOf(address);
+    place.offer = { machine, mac, until: now + OFFER_SECONDS };
+    this.#offered.append(place);
+  }
+
+  #endOffer(place: Place): void {
+    place.offer = null;
+    this.#offered.delete(place);
   }
 
   choose(request: LeaseRequest): Allocation {
@@ -219,7 +254,7 @@ export class Leases {
 
   /** Who has a reserved address that its machine is not given now. */
   #holder(reserved: Address, request: LeaseRequest): string {
-    const lease = this.#byAddress.get(reserved);
+    const lease = this.byAddress(reserved);
     if (request.taken.has(reserved)) return "another IA of the message has it";
     if (lease?.state === "declined") return "it rests, as a client found another host on it";
     if (lease && lease.machine !== request.machine) return `machine ${lease.machine} has it`;
@@ -245,7 +280,7 @@ export class Leases {
       if (
         request.reserved === null ||
         request.reserved === bound.address ||
-        !this.#mayHave(request.reserved, this.#byAddress.get(request.reserved), request)
+        !this.#mayHave(request.reserved, this.#places.get(request.reserved), request)
       )
         return { address: bound.address, why: `the ${kind} it has`, supersedes: null };
     }
@@ -253,8 +288,9 @@ export class Leases {
     let other: Address | null = null;
     const candidates = kind === "prefix" ? prefixCandidates : addressCandidates;
     for (const { address, why, own } of candidates(request, this.#cursor(`${kind} ${network.name}`))) {
-      const lease = this.#byAddress.get(address);
-      if (!this.#mayHave(address, lease, request)) continue;
+      const place = this.#places.get(address);
+      if (!this.#mayHave(address, place, request)) continue;
+      const lease = place?.lease;
       if (!lease || isOwn(lease, request) || own) return { address, why, supersedes: lease && isSuperseded(lease, request) ? lease : null };
       other ??= address; // another's, released or expired: only when nothing else is free
     }
@@ -262,14 +298,15 @@ export class Leases {
     return { address: null, why: `${kind === "prefix" ? "the delegated prefix" : "the pool"} of network ${network.name} is full` };
   }
 
-  /** Whether the address, which has this lease or none, may be given to this request at all. */
-  #mayHave(address: Address, lease: Lease | undefined, request: LeaseRequest): boolean {
+  /** Whether the address, at which that stands, may be given to this request at all. */
+  #mayHave(address: Address, place: Place | undefined, request: LeaseRequest): boolean {
     const { now, network } = request;
     // The first address of a prefix is every router's (RFC 4291 §2.6.1).
     if (request.taken.has(address) || address === network.address || address === network.prefix.address) return false;
     if (this.#ownerOr(address, request.machine) !== request.machine) return false;
     if (this.#liesAcross(address, request)) return false;
-    const offer = this.#offers.get(address);
+    if (!place) return true;
+    const { offer, lease } = place;
     if (offer && offer.until > now && !isSameInterface(offer, request)) return false;
     if (!lease || lease.validUntil <= now) return true;
     if (lease.state === "declined") return false;
@@ -290,7 +327,7 @@ export class Leases {
     for (const [otherLength, others] of this.#prefixes) {
       if (otherLength === length) continue;
       for (const other of others) {
-        const lease = this.#byAddress.get(other);
+        const lease = this.byAddress(other);
         if (lease?.state === "bound" && lease.validUntil > now && lease.machine !== machine && prefixesOverlap(prefix, other)) return true;
       }
     }
@@ -314,7 +351,8 @@ export class Leases {
 
   /** Binds the address or prefix: the leases to store, its own first. The caller stores them, then answers. */
   bind(address: Address, request: LeaseRequest, valid: number): Lease[] {
-    const before = this.#byAddress.get(address);
+    const place = this.#placeOf(address);
+    const before = place.lease ?? undefined;
     const moved = this.byBinding(request);
     // A client that says nothing of its name when it renews keeps it; another stage has none.
     const hostname = request.hostname ?? (moved?.address === address ? moved.hostname : undefined);
@@ -336,15 +374,16 @@ export class Leases {
     // Released first: what is put last is the binding's address.
     const left = moved && moved.address !== address && moved.state === "bound";
     const released = left ? this.release(moved) : null;
-    this.#put(lease, before);
+    this.#put(place, lease);
     return released ? [lease, released] : [lease];
   }
 
   /** Takes over what another id of the same machine has; the leases to store. */
   rename(from: string, to: string): Lease[] {
     const renamed = this.ofMachine(from).map((lease) => ({ ...lease, machine: to }));
-    for (const lease of renamed) this.#place(lease);
-    for (const [address, offer] of this.#offers) if (offer.machine === from) this.#offers.set(address, { ...offer, machine: to });
+    for (const lease of renamed) this.#place(this.#placeOf(lease.address), lease);
+    for (let place = this.#offered.oldest; place; place = place.newer)
+      if (place.offer?.machine === from) place.offer = { ...place.offer, machine: to };
     return renamed;
   }
 
