@@ -148,7 +148,8 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     network,
     dhcp: network.dhcp,
     identified,
-    duid,
+    // The machine's own text of it, which stays anyway.
+    duid: identified.machine.duids.find((each) => each === duid) ?? duid,
     bootClient: isBootClient(kind, facts.value),
     now: Math.floor(now / 1000),
   };
@@ -180,7 +181,7 @@ export function handle(state: ServerState, incoming: Incoming, now: number): Out
     message: name,
     answer: messageName(reply.message.type),
     clientKind: kind,
-    duid,
+    duid: asked.duid,
     addresses: reply.given,
     why: [chosen.why, identified.why].concat(reply.why),
     client,

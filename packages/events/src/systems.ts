@@ -6,11 +6,13 @@ import { Chain, type Linked } from "@netboot6/codec";
 import { type BootRecord, isAgain, type Seen, see, type Writable } from "./records.ts";
 import type { BootEvent } from "./types.ts";
 
+type Answered = Writable<Extract<BootEvent, { readonly type: "dhcpv6.answered" }>>;
+
 interface System extends Writable<Seen>, Linked<System> {
   readonly machine: string;
   readonly startedAt: number;
-  /** The Reply to it; null while it was only offered an address. */
-  answered: BootEvent | null;
+  /** The Reply to it, a copy of our own; null while it was only offered an address. */
+  answered: Answered | null;
   /** How often it asked that. */
   count: number;
 }
@@ -29,15 +31,29 @@ export class Systems {
     const isReply = event.answer !== "Advertise";
     let system = this.#systems.get(machine);
     if (system === undefined) {
-      system = { machine, startedAt: event.at, answered: null, count: 0, at: null, network: null, address: null, older: null, newer: null };
+      system = {
+        machine,
+        startedAt: event.at,
+        answered: null,
+        count: 0,
+        at: event.at,
+        network: null,
+        address: null,
+        older: null,
+        newer: null,
+      };
       this.#systems.set(machine, system);
     } else if (isReply && system.answered && !isAgain(system.answered, event)) return false;
     see(system, event);
     this.#heard.append(system);
     if (this.#heard.size > MAX_SYSTEMS) this.forget((this.#heard.oldest as System).machine);
     if (!isReply) return true;
-    system.answered = event;
     system.count++;
+    // It is renewed again and again by the same words: keeping the new ones would cost the collector more than the answer took.
+    if (system.answered && isSame(system.answered, event)) {
+      system.answered.seq = event.seq;
+      system.answered.at = event.at;
+    } else system.answered = { ...event };
     return true;
   }
 
@@ -71,6 +87,20 @@ export class Systems {
     return { boot: bootOf(system), seen: { at, network, address } };
   }
 }
+
+const areSame = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((each, i) => each === b[i]);
+
+/** Whether all but its number and time is the same; `isAgain` compared the rest. */
+const isSame = (a: Answered, b: Answered): boolean =>
+  areSame(a.why, b.why) &&
+  areSame(a.addresses, b.addresses) &&
+  a.valid === b.valid &&
+  a.client === b.client &&
+  a.network === b.network &&
+  a.mac === b.mac &&
+  a.relay === b.relay &&
+  a.bootfileUrl === b.bootfileUrl &&
+  a.vendorClass === b.vendorClass;
 
 const bootOf = ({ startedAt, at, answered, count }: System): BootRecord => ({
   startedAt,

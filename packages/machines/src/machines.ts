@@ -172,13 +172,14 @@ export class Machines {
     const known = found.machine;
     const before = known ?? this.#begin(configured?.id ?? newId(mac, uuids[0], evidence.duid), now);
     const learned: string[] = [];
-    const newMac = mac !== null && !before.macs.includes(mac) && this.#mayOwn(before, mac, "newCard" in found) ? mac : null;
+    const indexed = mac === null ? undefined : this.#byMac.get(mac);
+    const hasMac = indexed?.machine === before;
+    const newMac = mac !== null && !hasMac && !before.macs.includes(mac) && this.#mayOwn(before, mac, "newCard" in found) ? mac : null;
     const machine = learn(before, shown, newMac, this.config(before.id)?.uuid ?? null, learned);
-    const took = mac !== null && machine.macs.includes(mac) && this.#takeFromOthers(mac, machine.id, changed);
+    const took = mac !== null && !hasMac && machine.macs.includes(mac) && this.#takeFromOthers(mac, machine.id, changed);
     if (machine !== known || took) changed.push(machine);
     for (const each of changed) this.#put(each);
-    const byMac = mac === null ? undefined : this.#byMac.get(mac);
-    const seen = byMac?.machine === machine ? byMac : this.#known(machine.id);
+    const seen = hasMac ? indexed : this.#known(machine.id);
     if (seen) seen.seenAt = now;
     return { machine, mac, onLink, why: found.why, learned, changed };
   }
