@@ -1,9 +1,10 @@
 /*
  * A closed-loop DHCPv6 load: so many clients at a time, each Solicit -> Advertise -> Request -> Reply, then the next client.
- *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE]]]
+ *   dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE [CLIENTS]]]]
  * Every client has a DUID-LLT and IAID of its own; all speak from one link-local address, as load generators do.
  * Into the file ACKNOWLEDGED goes a line "client address" for each Reply; "" is none. With a PACE so many exchanges a second begin,
  * while slots are idle, and each is timed from when it was due. MAX-EXCHANGES 0 is no limit.
+ * After so many CLIENTS the first comes again; without them each exchange is another client's.
  * Prints one JSON line: exchanges, seconds, resent, p50 and p99 of a whole exchange in microseconds, CPU share of this program.
  */
 #include <arpa/inet.h>
@@ -32,7 +33,7 @@ struct slot {
 static struct slot slots[MAX_SLOTS];
 static int sock;
 static struct sockaddr_in6 group;
-static uint32_t nextClient;
+static uint32_t firstClient, nextClient, clients;
 static double pace;
 
 static uint64_t now(void) {
@@ -64,6 +65,7 @@ static unsigned char *begin(struct slot *s, int type) {
 
 static void solicit(struct slot *s, uint64_t due) {
   s->client = nextClient++;
+  if (nextClient - firstClient == clients) nextClient = firstClient;
   unsigned char ia[12] = {s->client >> 24, s->client >> 16, s->client >> 8, s->client};
   s->started = due;
   unsigned char *at = begin(s, SOLICIT);
@@ -94,13 +96,14 @@ static int byValue(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE]]]\n"), 2;
+  if (argc < 5) return fprintf(stderr, "usage: dhcpv6-load INTERFACE OUTSTANDING SECONDS FIRST-CLIENT [MAX-EXCHANGES [ACKNOWLEDGED [PACE [CLIENTS]]]]\n"), 2;
   int outstanding = atoi(argv[2]);
   double seconds = atof(argv[3]);
-  nextClient = strtoul(argv[4], 0, 10);
+  firstClient = nextClient = strtoul(argv[4], 0, 10);
   uint64_t most = argc > 5 && strtoull(argv[5], 0, 10) ? strtoull(argv[5], 0, 10) : UINT64_MAX;
   FILE *acknowledged = argc > 6 && *argv[6] ? fopen(argv[6], "w") : 0;
   pace = argc > 7 ? atof(argv[7]) : 0;
+  clients = argc > 8 ? strtoul(argv[8], 0, 10) : 0;
   if (argc > 6 && *argv[6] && !acknowledged) return perror(argv[6]), 1;
   if (acknowledged) setlinebuf(acknowledged); /* all of it is there, however this program ends */
   if (outstanding < 1 || outstanding > MAX_SLOTS) return fprintf(stderr, "1 to %d outstanding\n", MAX_SLOTS), 2;

@@ -1,7 +1,9 @@
 /**
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
- * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. Ours has all
- * services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come
+ * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. So many clients get a
+ * lease, and go through exchanges again until the server is warm; then all of them in turn are measured (so many leases are held all
+ * the while), one at a time and many, and then new clients, whose leases come to those. Ours has all services on; it and Kea log
+ * warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come
  * with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
@@ -32,20 +34,41 @@ interface Load {
   readonly cpu: number;
 }
 
-interface Figures {
+interface Rate {
   readonly perSecond: number;
   /** CPU microseconds of the server for one exchange */
   readonly cpu: number;
-  readonly one: Load;
-  readonly memory: number;
   readonly resent: number;
   /** False where the load was the bottleneck. */
   readonly valid: boolean;
 }
 
+interface Figures {
+  /** Of clients that hold a lease. */
+  readonly again: Rate;
+  readonly one: Load;
+  readonly memory: number;
+  /** Of clients that were never seen before. */
+  readonly anew: Rate;
+}
+
+/** What the load is told: `dhcpv6-load.c`. */
+interface Asked {
+  readonly outstanding: number;
+  readonly seconds: number;
+  readonly first: number;
+  readonly most?: number;
+  readonly clients?: number;
+}
+
 const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
+/** By then what is compiled as it runs is compiled. */
+const WARM_EXCHANGES = 50_000;
+/** The first client that holds a lease, and the first that is new. */
+const HOLDING = 1_000_000;
+const NEW = 100_000_000;
 
 const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\nlog: { level: warn }\n`;
 
@@ -59,18 +82,8 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 500));
   const program = join(vlan.dir, "dhcpv6-load");
   execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "dhcpv6-load.c")]);
-  const load = async (outstanding: number, seconds: number, first: number, most?: number): Promise<Load> => {
-    const argv = [
-      "taskset",
-      "-c",
-      "1",
-      program,
-      "eth0",
-      String(outstanding),
-      String(seconds),
-      String(first),
-      ...(most === undefined ? [] : [String(most)]),
-    ];
+  const load = async ({ outstanding, seconds, first, most = 0, clients = 0 }: Asked): Promise<Load> => {
+    const argv = ["taskset", "-c", "1", program, "eth0", ...[outstanding, seconds, first, most, "", 0, clients].map(String)];
     const { stdout, stderr } = await client.namespace.exec(argv, { timeout: seconds + 30 });
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
@@ -79,6 +92,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     names.includes(name),
   );
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
+  const all: { readonly held: number; readonly figures: ReadonlyMap<string, Figures[]> }[] = [];
   for (const held of heldCounts) {
     const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++)
@@ -92,49 +106,63 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
         }
       }
     print(held, figures);
+    all.push({ held, figures });
+  }
+  const [least, most] = [all[0], all.at(-1)];
+  for (const [name, few] of least?.figures ?? []) {
+    const many = most?.figures.get(name) ?? [];
+    if (least === most || few.length === 0 || many.length === 0) continue;
+    const grows = (of: (figures: Figures) => Rate): string =>
+      (median(many.map((each) => of(each).cpu)) / median(few.map((each) => of(each).cpu))).toFixed(2);
+    console.log(
+      `${name}: with ${most?.held} held an exchange takes ${grows(({ again }) => again)} of the CPU time that it takes with ${least?.held}, a new client's ${grows(({ anew }) => anew)}`,
+    );
   }
   vlan.close();
 }
 
-async function measure(
-  server: RunningServer,
-  held: number,
-  load: (outstanding: number, seconds: number, first: number, most?: number) => Promise<Load>,
-): Promise<Figures> {
-  await load(OUTSTANDING, 120, 1_000_000, held);
-  const one = await load(1, 2, 50_000_000);
-  const before = cpuSeconds(server.pids);
-  const full = await load(OUTSTANDING, SECONDS, 100_000_000);
-  const cpu = cpuSeconds(server.pids) - before;
-  return {
-    perSecond: full.exchanges / full.seconds,
-    cpu: (cpu * 1e6) / Math.max(1, full.exchanges),
-    one,
-    memory: residentMegabytes(server.pids),
-    resent: full.resent + full.refused,
-    valid: full.cpu < LOAD_CORE_LIMIT,
+async function measure(server: RunningServer, held: number, load: (asked: Asked) => Promise<Load>): Promise<Figures> {
+  const rate = async (asked: Omit<Asked, "outstanding" | "seconds">): Promise<Rate> => {
+    const before = cpuSeconds(server.pids);
+    const full = await load({ outstanding: OUTSTANDING, seconds: SECONDS, ...asked });
+    return {
+      perSecond: full.exchanges / full.seconds,
+      cpu: ((cpuSeconds(server.pids) - before) * 1e6) / Math.max(1, full.exchanges),
+      resent: full.resent + full.refused,
+      valid: full.cpu < LOAD_CORE_LIMIT,
+    };
   };
+  const holding = { first: HOLDING, clients: held };
+  await load({ outstanding: OUTSTANDING, seconds: 120, first: HOLDING, most: held });
+  await load({ outstanding: OUTSTANDING, seconds: 60, ...holding, most: Math.max(held, WARM_EXCHANGES) });
+  const one = await load({ outstanding: 1, seconds: 2, ...holding });
+  const again = await rate(holding);
+  const memory = residentMegabytes(server.pids);
+  return { again, one, memory, anew: await rate({ first: NEW }) };
 }
 
 function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): void {
   console.log(`\n${held} leases held`);
-  console.log("server      exchanges/s (each round)            CPU us   one at a time p50/p99 us   memory MB   resent");
+  console.log(
+    "server      exchanges/s (each round)            CPU us   of new clients (each round)         CPU us   one at a time p50/p99 us   memory MB   resent",
+  );
   for (const [name, all] of figures) {
     if (all.length === 0) continue;
-    const each = all.map(({ perSecond, valid }) => `${perSecond.toFixed(0)}${valid ? "" : " (void: load-bound)"}`).join(" ");
+    const rates = (of: (figures: Figures) => Rate): string => {
+      const each = all.map((figures) => `${of(figures).perSecond.toFixed(0)}${of(figures).valid ? "" : " (void: load-bound)"}`).join(" ");
+      const perSecond = median(all.map((figures) => of(figures).perSecond)).toFixed(0);
+      const cpu = median(all.map((figures) => of(figures).cpu)).toFixed(0);
+      return `${`${perSecond.padStart(6)} (${each})`.padEnd(36)}${cpu.padStart(6)}  `;
+    };
     const line = [
       name.padEnd(11),
-      `${median(all.map((f) => f.perSecond))
+      rates(({ again }) => again),
+      rates(({ anew }) => anew),
+      `${median(all.map(({ one }) => one.p50))}/${median(all.map(({ one }) => one.p99))}`.padStart(24),
+      median(all.map(({ memory }) => memory))
         .toFixed(0)
-        .padStart(6)} (${each})`.padEnd(36),
-      median(all.map((f) => f.cpu))
-        .toFixed(0)
-        .padStart(6),
-      `${median(all.map((f) => f.one.p50))}/${median(all.map((f) => f.one.p99))}`.padStart(20),
-      median(all.map((f) => f.memory))
-        .toFixed(0)
-        .padStart(16),
-      String(all.reduce((sum, f) => sum + f.resent, 0)).padStart(10),
+        .padStart(11),
+      String(all.reduce((sum, { again, anew }) => sum + again.resent + anew.resent, 0)).padStart(8),
     ];
     console.log(line.join(" "));
   }
@@ -146,7 +174,7 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     const ratio = (of: (figures: Figures) => number): string =>
       median(all.map((each, i) => of(each) / of(theirs[i] as Figures))).toFixed(2);
     console.log(
-      `${name}/kea: ${ratio((f) => f.perSecond)} of its exchanges per second, ${ratio((f) => f.one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
+      `${name}/kea: ${ratio(({ again }) => again.perSecond)} of its exchanges per second, ${ratio(({ anew }) => anew.perSecond)} of those of new clients, ${ratio(({ one }) => one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
     );
   }
 }
