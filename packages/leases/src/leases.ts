@@ -85,7 +85,7 @@ export class Leases {
     // Where a binding moved to another address, that one is put last and is its own.
     const bound = (lease: Lease): number => Number(lease.state === "bound");
     for (const lease of stored.toSorted((a, b) => bound(a) - bound(b) || a.validUntil - b.validUntil))
-      this.#place(this.#placeOf(lease.address), lease);
+      this.#place(this.#placeOf(lease.address, lease.machine), lease);
   }
 
   /** Takes the reservations of a configuration: address or prefix -> machine id. */
@@ -106,8 +106,13 @@ export class Leases {
     return this.#places.get(address)?.lease ?? undefined;
   }
 
-  #placeOf(address: Address): Place {
-    let place = this.#places.get(address);
+  /** By way of the machine that it is likely to be: who comes again is looked up once, where each look is a wait for memory. */
+  #placeNear(address: Address, machine: string): Place | undefined {
+    return this.#byMachine.get(machine)?.find((place) => place.address === address) ?? this.#places.get(address);
+  }
+
+  #placeOf(address: Address, machine: string): Place {
+    let place = this.#placeNear(address, machine);
     if (!place) {
       place = { address, lease: null, offer: null, unstored: null, older: null, newer: null };
       this.#places.set(address, place);
@@ -133,7 +138,7 @@ export class Leases {
 
   /** The caller stores it, and says what became of that: `stored` or `takeBack`. */
   put(lease: Lease): void {
-    this.#put(this.#placeOf(lease.address), lease);
+    this.#put(this.#placeOf(lease.address, lease.machine), lease);
   }
 
   #put(place: Place, lease: Lease): void {
@@ -145,7 +150,7 @@ export class Leases {
   /** They are on disk, and with them what was put before them. */
   stored(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      const place = this.#places.get(lease.address);
+      const place = this.#placeNear(lease.address, lease.machine);
       const at = place?.unstored?.put.indexOf(lease) ?? -1;
       if (!place?.unstored || at < 0) continue;
       place.unstored.onDisk = lease;
@@ -157,7 +162,7 @@ export class Leases {
   /** They could not be stored: what was put before them and is still under way holds again, else what is on disk. */
   takeBack(leases: readonly Lease[]): void {
     for (const lease of leases) {
-      const place = this.#places.get(lease.address);
+      const place = this.#placeNear(lease.address, lease.machine);
       const at = place?.unstored?.put.indexOf(lease) ?? -1;
       if (!place?.unstored || at < 0) continue;
       const { put, onDisk } = place.unstored;
@@ -235,7 +240,7 @@ export class Leases {
       this.#endOffer(oldest);
       this.#leaveIfEmpty(oldest);
     }
-    const place = this.#placeOf(address);
+    const place = this.#placeOf(address, machine);
     place.offer = { machine, mac, until: now + OFFER_SECONDS };
     this.#offered.append(place);
   }
@@ -351,7 +356,7 @@ export class Leases {
 
   /** Binds the address or prefix: the leases to store, its own first. The caller stores them, then answers. */
   bind(address: Address, request: LeaseRequest, valid: number): Lease[] {
-    const place = this.#placeOf(address);
+    const place = this.#placeOf(address, request.machine);
     const before = place.lease ?? undefined;
     const moved = this.byBinding(request);
     // A client that says nothing of its name when it renews keeps it; another stage has none.
@@ -381,7 +386,7 @@ export class Leases {
   /** Takes over what another id of the same machine has; the leases to store. */
   rename(from: string, to: string): Lease[] {
     const renamed = this.ofMachine(from).map((lease) => ({ ...lease, machine: to }));
-    for (const lease of renamed) this.#place(this.#placeOf(lease.address), lease);
+    for (const lease of renamed) this.#place(this.#placeOf(lease.address, lease.machine), lease);
     for (let place = this.#offered.oldest; place; place = place.newer)
       if (place.offer?.machine === from) place.offer = { ...place.offer, machine: to };
     return renamed;
