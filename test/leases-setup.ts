@@ -120,9 +120,11 @@ export async function startTraced(vlan: ProvisioningVlan, pid: number, more: rea
 
 /** The lines stand in the order in which calls begin, and end where another thread's came between. */
 function readTrace(text: string): Traced {
+  /** Those that no Reply was sent to yet: another client may have the transaction id later. */
   const arrived = new Map<string, number>();
   const begun = new Map<string, number>();
   const uncovered: string[] = [];
+  let requests = 0;
   let replies = 0;
   /** When the latest begun of the fsyncs that have ended began. */
   let covered = -1;
@@ -137,13 +139,17 @@ function readTrace(text: string): Traced {
     } else if (/<\.\.\. f(data)?sync resumed/.test(line)) {
       if (/= 0( |$)/.test(line)) covered = Math.max(covered, begun.get(thread) ?? -1);
     } else if (/ recvm?msg(\(|\s+resumed)/.test(line)) {
-      for (const xid of xids("03")) arrived.set(xid, at);
+      for (const xid of xids("03")) {
+        requests++;
+        if (!arrived.has(xid)) arrived.set(xid, at);
+      }
     } else if (/ sendm?msg\(| sendto\(/.test(line))
       for (const xid of xids("07")) {
         replies++;
         const request = arrived.get(xid);
+        arrived.delete(xid);
         if (request !== undefined && covered < request) uncovered.push(xid);
       }
   }
-  return { requests: arrived.size, replies, uncovered };
+  return { requests, replies, uncovered };
 }
