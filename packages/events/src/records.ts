@@ -29,7 +29,7 @@ export interface FileRecord {
 export interface BootRecord {
   readonly startedAt: number;
   readonly stages: StageRecord[];
-  entries: { event: BootEvent; count: number }[];
+  readonly entries: { event: BootEvent; count: number }[];
   /** When the machine was heard last, of this boot. */
   heardAt: number;
 }

@@ -48,6 +48,31 @@ test("a system has what it asked for, the newest of it with its count, and stand
   assert.deepEqual([timelines.ids(), timelines.get("a", at), timelines.seen("a")], [[], undefined, undefined]);
 });
 
+test("of the same answer the time is new, of another its words; what other readers have of it stays as it was", () => {
+  const timelines = new Timelines();
+  const events = ["first", "first", "second"].map(
+    (why, i) => ({ seq: i + 1, at: i + 1, ...answered("a", "Request", "Reply", { why: [why] }) }) as BootEvent,
+  );
+  const told = events.map((event) => {
+    timelines.read(event);
+    const entry = timelines.get("a", 9)?.boots[0]?.entries[0];
+    return [entry?.at, entry?.why?.join(), entry?.count];
+  });
+  assert.deepEqual(told, [
+    [1, "first", 1],
+    [2, "first", 2],
+    [3, "second", 3],
+  ]);
+  assert.deepEqual(
+    events.map((event) => [event.seq, event.at]),
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+  );
+});
+
 test("an offer alone is heard of, and is no entry", () => {
   assert.deepEqual(shown(timelinesOf(answered("a", "Solicit", "Advertise"))), [[1]]);
 });

@@ -75,7 +75,6 @@ const roundOf = ({ type }: BootEvent): number => (type === "dhcpv6.answered" ? 1
 const MAX_MACHINES = 10_000;
 const MAX_BOOTS = 5;
 const MAX_ENTRIES = 200;
-const FEW_ENTRIES = 4;
 /** Of a stage: an installer may fetch its packages here. */
 const MAX_FILES = 32;
 /** Of all machines together; those that were silent longest lose theirs first. An entry takes about half a kilobyte. */
@@ -114,7 +113,7 @@ export class Timelines {
   /** Those that did nothing yet but ask for addresses; they are among no machines above. */
   readonly #systems = new Systems();
   /** What was learned just now of a machine that is not met otherwise yet. */
-  #learned: BootEvent | null = null;
+  #learned: Extract<BootEvent, { readonly type: "machine.learned" }> | null = null;
   #entries = 0;
 
   /** Takes the boots of an earlier run. */
@@ -224,8 +223,7 @@ export class Timelines {
     if (boot.stages.length > 0) this.#unstored.set(keyOf(machine, boot), { machine, boot });
   };
 
-  #add(boot: BootRecord, event: BootEvent): void {
-    const { entries } = boot;
+  #add({ entries }: BootRecord, event: BootEvent): void {
     const round = Math.min(entries.length, roundOf(event));
     for (let i = 1; i <= round; i++) {
       const before = entries.at(-i);
@@ -235,10 +233,8 @@ export class Timelines {
       before.count++;
       return;
     }
-    // An array that is pushed to has room for 17 at once: more than all the rest of what a system is remembered by.
-    if (entries.length < FEW_ENTRIES) boot.entries = entries.concat({ event, count: 1 });
-    else entries.push({ event, count: 1 });
-    if (boot.entries.length > MAX_ENTRIES) boot.entries.shift();
+    entries.push({ event, count: 1 });
+    if (entries.length > MAX_ENTRIES) entries.shift();
     else if (++this.#entries > MAX_ALL_ENTRIES) this.#drop(this.#heard.oldest as Known);
   }
 
@@ -272,7 +268,7 @@ export class Timelines {
     if (this.#machines.size > MAX_MACHINES) this.#drop(this.#heard.oldest as Known);
     const boot = this.#bootFor(machine, known, event);
     this.#entries += system?.boot.entries.length ?? 0;
-    if (this.#learned && "machine" in this.#learned && this.#learned.machine === machine) this.#add(boot, this.#learned);
+    if (this.#learned?.machine === machine) this.#add(boot, this.#learned);
     this.#learned = null;
     return boot;
   }
