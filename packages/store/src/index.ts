@@ -47,12 +47,19 @@ export interface Store {
 
 /** `rows`: kind, key and JSON text ("" deletes), one change after another: the cheapest form to hand to a thread. */
 export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "copy" } | { readonly say: "close" };
+/** What the thread starts with. Both sides wait on counts: to be woken by a message costs several times as much. */
+export interface StoreData {
+  readonly dir: string;
+  /** How many messages it was sent; how many commits it has made. */
+  readonly counts: Int32Array<SharedArrayBuffer>;
+}
+export const SENT = 0;
+export const COMMITTED = 1;
 export type FromStore =
   | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: SetAside | null }
   | { readonly say: "copied"; readonly file: string; readonly error?: string }
   | { readonly say: "failed"; readonly why: string; readonly inUse: boolean }
-  | { readonly say: "committed"; readonly error?: string }
-  | { readonly say: "closed" };
+  | { readonly say: "not committed"; readonly error: string };
 
 const LEISURE_MS = 1000;
 /** So long at most a commit waits for others to share it while each turn of the event loop brings more. */
@@ -111,7 +118,13 @@ class Batch {
 
 /** Opens or makes `netboot6.db` in `dir`. Rejects with a plain message where it cannot. */
 export async function openStore(dir: string): Promise<Store> {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { dir }, name: "store" });
+  const counts = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { dir, counts } satisfies StoreData, name: "store" });
+  const send = (message: ToStore): void => {
+    worker.postMessage(message);
+    Atomics.add(counts, SENT, 1);
+    Atomics.notify(counts, SENT);
+  };
   const opened = await new Promise<FromStore>((resolve, reject) => {
     worker.once("message", resolve);
     worker.once("error", reject);
@@ -132,7 +145,7 @@ export async function openStore(dir: string): Promise<Store> {
     leisure = null;
     writing = next;
     next = new Batch();
-    worker.postMessage({ say: "commit", rows: writing.flat() } satisfies ToStore);
+    send({ say: "commit", rows: writing.flat() });
   };
   /** Commits are dear beside rows: in a storm one takes what many turns of the loop bring; a lone one goes in the next. */
   const gather = (since = performance.now()): void => {
@@ -148,21 +161,32 @@ export async function openStore(dir: string): Promise<Store> {
       write();
     }, LEISURE_MS);
   };
+  /** The commit that was under way is on disk, or has failed. */
+  const settle = (error: Error | null): void => {
+    if (!writing) return;
+    const batch = writing;
+    writing = null;
+    if (error === null) batch.done.resolve();
+    else {
+      next.retry(batch);
+      batch.done.reject(error);
+    }
+    if (next.awaited) gather();
+    else if (next.changes > 0) atLeisure();
+  };
+  const hearCommits = async (): Promise<never> => {
+    for (let heard = 0; ; heard++) {
+      await Atomics.waitAsync(counts, COMMITTED, heard).value;
+      settle(null);
+    }
+  };
+  hearCommits();
   worker.on("message", (message: FromStore) => {
     if (message.say === "copied") {
       if (message.error === undefined) copied.resolve(message.file);
       else copied.reject(new Error(`cannot keep the damaged store as ${message.file}: ${message.error}`));
     }
-    if (message.say !== "committed" || !writing) return;
-    const batch = writing;
-    writing = null;
-    if (message.error === undefined) batch.done.resolve();
-    else {
-      next.retry(batch);
-      batch.done.reject(new Error(message.error));
-    }
-    if (next.awaited) gather();
-    else if (next.changes > 0) atLeisure();
+    if (message.say === "not committed") settle(new Error(message.error));
   });
   worker.on("error", (error) => {
     failed = new Error(`the store's thread ended: ${error.message}`);
@@ -175,7 +199,7 @@ export async function openStore(dir: string): Promise<Store> {
     stored: opened.stored,
     setAside: opened.setAside,
     copyAside() {
-      worker.postMessage({ say: "copy" } satisfies ToStore);
+      send({ say: "copy" });
       return copied.promise;
     },
     commit(changes) {
@@ -199,7 +223,7 @@ export async function openStore(dir: string): Promise<Store> {
       if (leisure) clearTimeout(leisure);
       if (failed) return;
       const ended = new Promise((resolve) => worker.once("exit", resolve));
-      worker.postMessage({ say: "close" } satisfies ToStore);
+      send({ say: "close" });
       await ended;
     },
   };

@@ -1,8 +1,8 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { parentPort, workerData } from "node:worker_threads";
-import { type FromStore, type SetAside, type Stored, StoreInUseError, type ToStore } from "./index.ts";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { COMMITTED, type FromStore, SENT, type SetAside, type StoreData, type Stored, StoreInUseError, type ToStore } from "./index.ts";
 import { lossOf, readEntries, STORE_FILE } from "./read.ts";
 
 const port = parentPort;
@@ -44,6 +44,7 @@ function open(file: string): Opened {
   try {
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL"); // each commit is fsynced
+    db.exec("PRAGMA cache_size = -65536"); // KiB: of a quarter of a million leases each is in memory
     db.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL)");
     const ids = new RowNumbers();
     for (const { kind, key, id } of db.prepare("SELECT id, kind, key FROM entry").iterate())
@@ -95,20 +96,40 @@ function openOrSetAside(dir: string): Opened & { setAside: SetAside | null } {
 
 const asideName = (file: string): string => `${file}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
 
-try {
-  const { dir } = workerData as { dir: string };
-  mkdirSync(dir, { recursive: true });
-  const locked = lock(dir);
-  const { db, stored, ids, setAside } = openOrSetAside(dir);
-  giveToOwner(dir);
+/** Opens the store, and says so, or why it cannot; null then. */
+function openIn(dir: string): { readonly db: DatabaseSync; readonly ids: RowNumbers; readonly locked: DatabaseSync } | null {
+  try {
+    mkdirSync(dir, { recursive: true });
+    const locked = lock(dir);
+    const { db, stored, ids, setAside } = openOrSetAside(dir);
+    giveToOwner(dir);
+    say({ say: "open", stored, setAside });
+    return { db, ids, locked };
+  } catch (error) {
+    say({ say: "failed", why: (error as Error).message, inUse: error instanceof StoreInUseError });
+    return null;
+  }
+}
+
+function copyAside(db: DatabaseSync, dir: string): void {
+  const file = asideName(join(dir, STORE_FILE));
+  try {
+    db.prepare("VACUUM INTO ?").run(file);
+    giveToOwner(dir);
+    say({ say: "copied", file });
+  } catch (error) {
+    say({ say: "copied", file, error: (error as Error).message });
+  }
+}
+
+/** Makes one transaction; what it did to the row numbers counts once it is on disk. */
+function committer(db: DatabaseSync, ids: RowNumbers): (rows: readonly string[]) => void {
   const insert = db.prepare("INSERT INTO entry (kind, key, value) VALUES (?, ?, ?)");
   const update = db.prepare("UPDATE entry SET value = ? WHERE id = ?");
   const remove = db.prepare("DELETE FROM entry WHERE id = ?");
   const begin = db.prepare("BEGIN");
   const end = db.prepare("COMMIT");
-
-  /** One transaction; what it did to the row numbers counts once it is on disk. */
-  const commit = (rows: readonly string[]): void => {
+  return (rows) => {
     const changed: [kind: string, key: string, id: number | null][] = [];
     begin.run();
     for (let i = 0; i < rows.length; i += 3) {
@@ -126,36 +147,34 @@ try {
     end.run();
     for (const [kind, key, id] of changed) ids.set(kind, key, id);
   };
+}
 
-  port.on("message", (message: ToStore) => {
-    if (message.say === "close") {
-      db.close();
-      locked.close();
-      say({ say: "closed" });
-      port.close();
-      return;
+const { dir, counts } = workerData as StoreData;
+const opened = openIn(dir);
+if (opened) {
+  const { db, ids, locked } = opened;
+  const commit = committer(db, ids);
+  for (let open = true, heard = 0; open; heard++) {
+    Atomics.wait(counts, SENT, heard);
+    const { message } = receiveMessageOnPort(port) as { readonly message: ToStore };
+    switch (message.say) {
+      case "commit":
+        try {
+          commit(message.rows);
+          Atomics.add(counts, COMMITTED, 1);
+          Atomics.notify(counts, COMMITTED);
+        } catch (error) {
+          if (db.isTransaction) db.exec("ROLLBACK");
+          say({ say: "not committed", error: (error as Error).message });
+        }
+        break;
+      case "copy":
+        copyAside(db, dir);
+        break;
+      case "close":
+        open = false;
     }
-    if (message.say === "copy") {
-      const file = asideName(join(dir, STORE_FILE));
-      try {
-        db.prepare("VACUUM INTO ?").run(file);
-        giveToOwner(dir);
-        say({ say: "copied", file });
-      } catch (error) {
-        say({ say: "copied", file, error: (error as Error).message });
-      }
-      return;
-    }
-    try {
-      commit(message.rows);
-      say({ say: "committed" });
-    } catch (error) {
-      if (db.isTransaction) db.exec("ROLLBACK");
-      say({ say: "committed", error: (error as Error).message });
-    }
-  });
-  say({ say: "open", stored, setAside });
-} catch (error) {
-  say({ say: "failed", why: (error as Error).message, inUse: error instanceof StoreInUseError });
-  port.close();
+  }
+  db.close();
+  locked.close();
 }
