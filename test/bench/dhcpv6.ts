@@ -2,9 +2,11 @@
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. So many clients get a
  * lease, and go through exchanges again until the server is warm; then all of them in turn are measured (so many leases are held all
- * the while), one at a time and many, and then new clients, whose leases come to those. Ours has all services on; it and Kea log
- * warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come
- * with nothing between them (bare-dhcpv6.ts).
+ * the while): one at a time, at a pace, and as many as can be; and then new clients, whose leases come to those. Who comes again
+ * within the second is given the lease that is on disk already, and ours writes nothing: at full speed that is nearly all of 1,000
+ * clients. One at a time and at the pace nobody does, so there each exchange has its fsync. Ours has all services on; it and Kea log
+ * warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come with nothing between them
+ * (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -47,6 +49,8 @@ interface Figures {
   /** Of clients that hold a lease. */
   readonly again: Rate;
   readonly one: Load;
+  /** The same, so slowly that nobody comes again within a second. */
+  readonly paced: Rate;
   readonly memory: number;
   /** Of clients that were never seen before. */
   readonly anew: Rate;
@@ -59,11 +63,17 @@ interface Asked {
   readonly first: number;
   readonly most?: number;
   readonly clients?: number;
+  readonly pace?: number;
 }
 
 const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
+/** Exchanges a second, fewer than clients hold a lease. */
+const PACE = 900;
+/** After it a lease that is given again ends later, and is written. */
+const SECOND_MS = 1100;
+const ONE_AT_A_TIME = 5000;
 /** By then what is compiled as it runs is compiled. */
 const WARM_EXCHANGES = 50_000;
 /** The first client that holds a lease, and the first that is new. */
@@ -82,8 +92,8 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 500));
   const program = join(vlan.dir, "dhcpv6-load");
   execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "dhcpv6-load.c")]);
-  const load = async ({ outstanding, seconds, first, most = 0, clients = 0 }: Asked): Promise<Load> => {
-    const argv = ["taskset", "-c", "1", program, "eth0", ...[outstanding, seconds, first, most, "", 0, clients].map(String)];
+  const load = async ({ outstanding, seconds, first, most = 0, clients = 0, pace = 0 }: Asked): Promise<Load> => {
+    const argv = ["taskset", "-c", "1", program, "eth0", ...[outstanding, seconds, first, most, "", pace, clients].map(String)];
     const { stdout, stderr } = await client.namespace.exec(argv, { timeout: seconds + 30 });
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
@@ -92,32 +102,23 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     names.includes(name),
   );
   console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
-  const all: { readonly held: number; readonly figures: ReadonlyMap<string, Figures[]> }[] = [];
-  for (const held of heldCounts) {
-    const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
-    for (let round = 0; round < rounds; round++)
+  const figures = new Map(heldCounts.map((held) => [held, new Map<string, Figures[]>(servers.map(({ name }) => [name, []]))]));
+  for (let round = 0; round < rounds; round++)
+    for (const held of heldCounts)
       for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
         if (server.name === "dnsmasq" && held > 1000) continue; // it takes minutes to fill, and answers none then
         const running = await server.start();
         try {
-          figures.get(server.name)?.push(await measure(running, held, load));
+          figures
+            .get(held)
+            ?.get(server.name)
+            ?.push(await measure(running, held, load));
         } finally {
           await running.stop();
         }
       }
-    print(held, figures);
-    all.push({ held, figures });
-  }
-  const [least, most] = [all[0], all.at(-1)];
-  for (const [name, few] of least?.figures ?? []) {
-    const many = most?.figures.get(name) ?? [];
-    if (least === most || few.length === 0 || many.length === 0) continue;
-    const grows = (of: (figures: Figures) => Rate): string =>
-      (median(many.map((each) => of(each).cpu)) / median(few.map((each) => of(each).cpu))).toFixed(2);
-    console.log(
-      `${name}: with ${most?.held} held an exchange takes ${grows(({ again }) => again)} of the CPU time that it takes with ${least?.held}, a new client's ${grows(({ anew }) => anew)}`,
-    );
-  }
+  for (const [held, ofServers] of figures) print(held, ofServers);
+  for (const { name } of servers) printGrowth(name, heldCounts, (held) => figures.get(held)?.get(name) ?? []);
   vlan.close();
 }
 
@@ -135,16 +136,18 @@ async function measure(server: RunningServer, held: number, load: (asked: Asked)
   const holding = { first: HOLDING, clients: held };
   await load({ outstanding: OUTSTANDING, seconds: 120, first: HOLDING, most: held });
   await load({ outstanding: OUTSTANDING, seconds: 60, ...holding, most: Math.max(held, WARM_EXCHANGES) });
-  const one = await load({ outstanding: 1, seconds: 2, ...holding });
+  await new Promise((resolve) => setTimeout(resolve, SECOND_MS));
+  const one = await load({ outstanding: 1, seconds: 30, ...holding, most: Math.min(held, ONE_AT_A_TIME) });
+  const paced = await rate({ ...holding, pace: PACE });
   const again = await rate(holding);
   const memory = residentMegabytes(server.pids);
-  return { again, one, memory, anew: await rate({ first: NEW }) };
+  return { again, one, paced, memory, anew: await rate({ first: NEW }) };
 }
 
 function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): void {
   console.log(`\n${held} leases held`);
   console.log(
-    "server      exchanges/s (each round)            CPU us   of new clients (each round)         CPU us   one at a time p50/p99 us   memory MB   resent",
+    `server      exchanges/s (each round)            CPU us   of new clients (each round)         CPU us   CPU us at ${PACE}/s   one at a time p50/p99 us   memory MB   resent`,
   );
   for (const [name, all] of figures) {
     if (all.length === 0) continue;
@@ -158,6 +161,9 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
       name.padEnd(11),
       rates(({ again }) => again),
       rates(({ anew }) => anew),
+      median(all.map(({ paced }) => paced.cpu))
+        .toFixed(0)
+        .padStart(15),
       `${median(all.map(({ one }) => one.p50))}/${median(all.map(({ one }) => one.p99))}`.padStart(24),
       median(all.map(({ memory }) => memory))
         .toFixed(0)
@@ -177,6 +183,18 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
       `${name}/kea: ${ratio(({ again }) => again.perSecond)} of its exchanges per second, ${ratio(({ anew }) => anew.perSecond)} of those of new clients, ${ratio(({ one }) => one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
     );
   }
+}
+
+/** Of the CPU time of an exchange, from the fewest leases held to the most. */
+function printGrowth(name: string, heldCounts: readonly number[], of: (held: number) => readonly Figures[]): void {
+  const [fewest, most] = [Math.min(...heldCounts), Math.max(...heldCounts)];
+  const [few, many] = [of(fewest), of(most)];
+  if (fewest === most || many.length === 0) return;
+  const grows = (rate: (figures: Figures) => Rate): string =>
+    median(many.map((each, i) => rate(each).cpu / rate(few[i] as Figures).cpu)).toFixed(2);
+  console.log(
+    `${name}: with ${most} held an exchange takes ${grows(({ again }) => again)} of the CPU time that it takes with ${fewest}, at ${PACE} a second ${grows(({ paced }) => paced)}, a new client's ${grows(({ anew }) => anew)} (medians of the rounds' ratios)`,
+  );
 }
 
 function bare(vlan: ProvisioningVlan): Server {
