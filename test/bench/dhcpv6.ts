@@ -10,6 +10,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
 import { kea } from "./peers.ts";
 import {
@@ -89,7 +90,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const vlan = new ProvisioningVlan();
   const client = vlan.client("load");
   client.up();
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await sleep(500);
   const program = join(vlan.dir, "dhcpv6-load");
   execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "dhcpv6-load.c")]);
   const load = async ({ outstanding, seconds, first, most = 0, clients = 0, pace = 0 }: Asked): Promise<Load> => {
@@ -136,8 +137,9 @@ async function measure(server: RunningServer, held: number, load: (asked: Asked)
   const holding = { first: HOLDING, clients: held };
   await load({ outstanding: OUTSTANDING, seconds: 120, first: HOLDING, most: held });
   await load({ outstanding: OUTSTANDING, seconds: 60, ...holding, most: Math.max(held, WARM_EXCHANGES) });
-  await new Promise((resolve) => setTimeout(resolve, SECOND_MS));
+  await sleep(SECOND_MS);
   const one = await load({ outstanding: 1, seconds: 30, ...holding, most: Math.min(held, ONE_AT_A_TIME) });
+  await sleep(SECOND_MS);
   const paced = await rate({ ...holding, pace: PACE });
   const again = await rate(holding);
   const memory = residentMegabytes(server.pids);

@@ -47,13 +47,14 @@ export interface Store {
 
 /** `rows`: kind, key and JSON text ("" deletes), one change after another: the cheapest form to hand to a thread. */
 export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "copy" } | { readonly say: "close" };
-/** What the thread starts with. Both sides wait on counts: to be woken by a message costs several times as much. */
+/** What the thread starts with. Both sides wait on counts: to be woken by a message costs twice as much. */
 export interface StoreData {
   readonly dir: string;
-  /** How many messages it was sent; how many commits it has made. */
   readonly counts: Int32Array<SharedArrayBuffer>;
 }
+/** Place in `counts`: how many messages the thread was sent. */
 export const SENT = 0;
+/** How many commits are on disk. */
 export const COMMITTED = 1;
 export type FromStore =
   | { readonly say: "open"; readonly stored: readonly Stored[]; readonly setAside: SetAside | null }

@@ -44,7 +44,7 @@ function open(file: string): Opened {
   try {
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL"); // each commit is fsynced
-    db.exec("PRAGMA cache_size = -65536"); // KiB: of a quarter of a million leases each is in memory
+    db.exec("PRAGMA cache_size = -65536"); // KiB: room for a quarter of a million leases
     db.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL)");
     const ids = new RowNumbers();
     for (const { kind, key, id } of db.prepare("SELECT id, kind, key FROM entry").iterate())
