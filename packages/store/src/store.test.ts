@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chownSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -243,6 +244,23 @@ test("two cannot have it at once; who only reads sees what was committed", async
   );
   assert.equal(readStored(dir).length, 2);
   await (await openStore(dir)).close();
+});
+
+test("no commit makes the -wal grow, from the first on; what is in it is there after the power is gone", async (t) => {
+  const [dir, after] = [tempDir(t), tempDir(t)];
+  const store = await openStore(dir);
+  const size = () => statSync(join(dir, "netboot6.db-wal")).size;
+  const atFirst = size();
+  for (let i = 0; i < 50; i++) await store.commit([{ kind: "lease", key: String(i), value: i }]);
+  assert.equal(size(), atFirst);
+  for (const name of ["netboot6.db", "netboot6.db-wal"]) copyFileSync(join(dir, name), join(after, name));
+  await store.close();
+  const again = await openStore(after);
+  assert.equal(again.stored.length, 50);
+  assert.equal(statSync(join(after, "netboot6.db-wal")).size, atFirst);
+  await again.commit([{ kind: "lease", key: "50", value: 50 }]);
+  assert.equal(readStored(after).length, 51);
+  await again.close();
 });
 
 test("a hundred thousand changes are one commit", async (t) => {
