@@ -11,7 +11,7 @@ import { performance } from "node:perf_hooks";
 import { type Namespace, ProvisioningVlan } from "@netboot6/lab";
 import type { Browser } from "playwright-core";
 import { CONSOLE, launchBrowser } from "../browser.ts";
-import { LOAD_CORE_LIMIT, median, netboot6, residentMegabytes } from "./servers.ts";
+import { CORES, LOAD_CORE_LIMIT, median, netboot6, ON_LOADS_CORE, residentMegabytes } from "./servers.ts";
 import { type Storm, StormLink } from "./storm-link.ts";
 
 const MACHINES = 2_000;
@@ -21,7 +21,6 @@ const FILE_BYTES = 100_000;
 const LIMIT_SECONDS = 120;
 /** So many storms in a row are looked at, twice; of a third boot within minutes, each machine would be stopped. */
 const LOOKED_AT = 2;
-const ON_THE_LOADS_CORE = ["taskset", "-c", "1"];
 
 interface Round {
   readonly storm: Storm;
@@ -76,7 +75,7 @@ profiles: { storm: { kernel: linux, initrd: [initrd.gz], cmdline: "console=ttyS0
     }
   };
 
-  console.log(`${MACHINES} machines at once, ${rounds} rounds; server on core 0, machines and consoles on core 1`);
+  console.log(`${MACHINES} machines at once, ${rounds} rounds; ${CORES} with machines and consoles`);
   console.log("consoles   DHCPv6 p50/p99/most ms   resent failed   all booted s   events/s each   memory MB");
   const pairs: { with: Round; without: Round }[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -124,7 +123,7 @@ class Console {
     const api = `${CONSOLE}/api/v1`;
     const asks = ["machines", "networks", "status", "config", "stages"].map((path) => `-o /dev/null ${api}/${path}`).join(" ");
     this.#processes = [`exec curl -sN ${api}/events >${this.#events}`, `while sleep 2; do curl -s ${asks}; done`].map((script) =>
-      host.spawn([...ON_THE_LOADS_CORE, "sh", "-c", script], { stdio: "ignore" }),
+      host.spawn([...ON_LOADS_CORE, "sh", "-c", script], { stdio: "ignore" }),
     );
   }
 
@@ -160,12 +159,12 @@ class Looker {
   }
 
   static async open(vlan: ProvisioningVlan): Promise<Looker> {
-    return new Looker(vlan, await launchBrowser(vlan, ON_THE_LOADS_CORE));
+    return new Looker(vlan, await launchBrowser(vlan, ON_LOADS_CORE));
   }
 
   begin(): void {
     const ask = `curl -s -o /dev/null -w '%{time_total}\\n' ${CONSOLE}/api/v1/machines`;
-    this.#asking = this.#vlan.server.spawn([...ON_THE_LOADS_CORE, "sh", "-c", `while sleep 0.1; do ${ask}; done >>${this.#times}`], {
+    this.#asking = this.#vlan.server.spawn([...ON_LOADS_CORE, "sh", "-c", `while sleep 0.1; do ${ask}; done >>${this.#times}`], {
       stdio: "ignore",
     });
     this.#loading = this.#load();

@@ -1,10 +1,10 @@
 /**
  * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
  * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. So many clients get a
- * lease, and go through exchanges again until the server is warm; then all of them in turn are measured (so many leases are held all
- * the while): one at a time, at a pace, and as many as can be; and then new clients, whose leases come to those. Who comes again
- * within the second is given the lease that is on disk already, and ours writes nothing: at full speed that is nearly all of 1,000
- * clients. One at a time and at the pace nobody does, so there each exchange has its fsync. Ours has all services on; it and Kea log
+ * lease, and go through exchanges again until the server is warm; then they are measured (so many leases are held all the while):
+ * one at a time; as fast as can be, in bursts in which each comes once; for seconds; and then new clients, whose leases come to
+ * those. For seconds, 1,000 clients come again many times within one second: their lease is then on disk already, and ours writes
+ * nothing. One at a time and in a burst nobody does, so there each exchange is written. Ours has all services on; it and Kea log
  * warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come with nothing between them
  * (bare-dhcpv6.ts).
  */
@@ -14,11 +14,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
 import { kea } from "./peers.ts";
 import {
+  CORES,
   cpuSeconds,
   freshDir,
   LOAD_CORE_LIMIT,
   median,
   netboot6,
+  ON_LOADS_CORE,
   type RunningServer,
   residentMegabytes,
   type Server,
@@ -47,11 +49,10 @@ interface Rate {
 }
 
 interface Figures {
-  /** Of clients that hold a lease. */
-  readonly again: Rate;
   readonly one: Load;
-  /** The same, so slowly that nobody comes again within a second. */
-  readonly paced: Rate;
+  /** Of clients that hold a lease: in bursts, each once; and for seconds. */
+  readonly burst: Rate;
+  readonly again: Rate;
   readonly memory: number;
   /** Of clients that were never seen before. */
   readonly anew: Rate;
@@ -64,14 +65,14 @@ interface Asked {
   readonly first: number;
   readonly most?: number;
   readonly clients?: number;
-  readonly pace?: number;
 }
 
 const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 const SECONDS = 5;
-/** Exchanges a second, fewer than clients hold a lease. */
-const PACE = 900;
+const BURSTS = 10;
+/** Exchanges; with those that are under way as a burst ends they are fewer than the fewest clients. */
+const BURST = 900;
 /** After it a lease that is given again ends later, and is written. */
 const SECOND_MS = 1100;
 const ONE_AT_A_TIME = 5000;
@@ -93,8 +94,8 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   await sleep(500);
   const program = join(vlan.dir, "dhcpv6-load");
   execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "dhcpv6-load.c")]);
-  const load = async ({ outstanding, seconds, first, most = 0, clients = 0, pace = 0 }: Asked): Promise<Load> => {
-    const argv = ["taskset", "-c", "1", program, "eth0", ...[outstanding, seconds, first, most, "", pace, clients].map(String)];
+  const load = async ({ outstanding, seconds, first, most = 0, clients = 0 }: Asked): Promise<Load> => {
+    const argv = [...ON_LOADS_CORE, program, "eth0", ...[outstanding, seconds, first, most, "", 0, clients].map(String)];
     const { stdout, stderr } = await client.namespace.exec(argv, { timeout: seconds + 30 });
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
@@ -102,7 +103,7 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const servers = [netboot6(vlan, OURS, null), kea(vlan, POOL.join(" - ")), dnsmasq(vlan), bare(vlan)].filter(({ name }) =>
     names.includes(name),
   );
-  console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; server on core 0, load on core 1`);
+  console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; ${CORES}`);
   const figures = new Map(heldCounts.map((held) => [held, new Map<string, Figures[]>(servers.map(({ name }) => [name, []]))]));
   for (let round = 0; round < rounds; round++)
     for (const held of heldCounts)
@@ -139,18 +140,29 @@ async function measure(server: RunningServer, held: number, load: (asked: Asked)
   await load({ outstanding: OUTSTANDING, seconds: 60, ...holding, most: Math.max(held, WARM_EXCHANGES) });
   await sleep(SECOND_MS);
   const one = await load({ outstanding: 1, seconds: 30, ...holding, most: Math.min(held, ONE_AT_A_TIME) });
-  await sleep(SECOND_MS);
-  const paced = await rate({ ...holding, pace: PACE });
+  const bursts: Rate[] = [];
+  for (let i = 0; i < BURSTS; i++) {
+    await sleep(SECOND_MS);
+    bursts.push(await rate({ first: HOLDING + ((i * BURST) % Math.max(1, held - BURST - OUTSTANDING)), most: BURST }));
+  }
   const again = await rate(holding);
   const memory = residentMegabytes(server.pids);
-  return { again, one, paced, memory, anew: await rate({ first: NEW }) };
+  return { one, burst: together(bursts), again, memory, anew: await rate({ first: NEW }) };
 }
+
+const together = (rates: readonly Rate[]): Rate => ({
+  perSecond: median(rates.map(({ perSecond }) => perSecond)),
+  cpu: median(rates.map(({ cpu }) => cpu)),
+  resent: rates.reduce((sum, { resent }) => sum + resent, 0),
+  valid: rates.every(({ valid }) => valid),
+});
 
 function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): void {
   console.log(`\n${held} leases held`);
-  console.log(
-    `server      exchanges/s (each round)            CPU us   of new clients (each round)         CPU us   CPU us at ${PACE}/s   one at a time p50/p99 us   memory MB   resent`,
-  );
+  const columns = ["exchanges/s in bursts (each round)", `for ${SECONDS} s (each round)`, "of new clients (each round)"]
+    .map((column) => `${column.padEnd(36)}CPU us  `)
+    .join(" ");
+  console.log(`server      ${columns}one at a time p50/p99 us   memory MB   resent`);
   for (const [name, all] of figures) {
     if (all.length === 0) continue;
     const rates = (of: (figures: Figures) => Rate): string => {
@@ -161,16 +173,14 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     };
     const line = [
       name.padEnd(11),
+      rates(({ burst }) => burst),
       rates(({ again }) => again),
       rates(({ anew }) => anew),
-      median(all.map(({ paced }) => paced.cpu))
-        .toFixed(0)
-        .padStart(15),
       `${median(all.map(({ one }) => one.p50))}/${median(all.map(({ one }) => one.p99))}`.padStart(24),
       median(all.map(({ memory }) => memory))
         .toFixed(0)
         .padStart(11),
-      String(all.reduce((sum, { again, anew }) => sum + again.resent + anew.resent, 0)).padStart(8),
+      String(all.reduce((sum, { burst, again, anew }) => sum + burst.resent + again.resent + anew.resent, 0)).padStart(8),
     ];
     console.log(line.join(" "));
   }
@@ -182,7 +192,7 @@ function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): 
     const ratio = (of: (figures: Figures) => number): string =>
       median(all.map((each, i) => of(each) / of(theirs[i] as Figures))).toFixed(2);
     console.log(
-      `${name}/kea: ${ratio(({ again }) => again.perSecond)} of its exchanges per second, ${ratio(({ anew }) => anew.perSecond)} of those of new clients, ${ratio(({ one }) => one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
+      `${name}/kea: ${ratio(({ burst }) => burst.perSecond)} of its exchanges per second in bursts, ${ratio(({ again }) => again.perSecond)} for ${SECONDS} s, ${ratio(({ anew }) => anew.perSecond)} of those of new clients, ${ratio(({ one }) => one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
     );
   }
 }
@@ -195,7 +205,7 @@ function printGrowth(name: string, heldCounts: readonly number[], of: (held: num
   const grows = (rate: (figures: Figures) => Rate): string =>
     median(many.map((each, i) => rate(each).cpu / rate(few[i] as Figures).cpu)).toFixed(2);
   console.log(
-    `${name}: with ${most} held an exchange takes ${grows(({ again }) => again)} of the CPU time that it takes with ${fewest}, at ${PACE} a second ${grows(({ paced }) => paced)}, a new client's ${grows(({ anew }) => anew)} (medians of the rounds' ratios)`,
+    `${name}: with ${most} held an exchange takes ${grows(({ burst }) => burst)} of the CPU time that it takes with ${fewest} in bursts, ${grows(({ again }) => again)} for ${SECONDS} s, a new client's ${grows(({ anew }) => anew)} (medians of the rounds' ratios)`,
   );
 }
 

@@ -8,11 +8,13 @@ import { join } from "node:path";
 import { type Namespace, ProvisioningVlan } from "@netboot6/lab";
 import { unbound } from "./peers.ts";
 import {
+  CORES,
   cpuSeconds,
   freshDir,
   LOAD_CORE_LIMIT,
   median,
   netboot6,
+  ON_LOADS_CORE,
   type RunningServer,
   residentMegabytes,
   type Server,
@@ -71,13 +73,13 @@ export async function benchDns(args: readonly string[]): Promise<void> {
   vlan.server.ip(`route add ${SOURCE}/80 via 2001:db8:0:1::100`);
   for (const program of ["dns-upstream", "dns-load"])
     execFileSync("gcc", ["-O2", "-o", join(vlan.dir, program), join(import.meta.dirname, `${program}.c`)]);
-  const answering = ["taskset", "-c", "1", join(vlan.dir, "dns-upstream"), UPSTREAM];
+  const answering = [...ON_LOADS_CORE, join(vlan.dir, "dns-upstream"), UPSTREAM];
   const { pid = 0 } = upstream.spawn(answering, { stdio: ["ignore", "ignore", "inherit"] });
   const questions = new Questions(vlan, load, pid);
 
   const servers = [netboot6(vlan, OURS), unbound(vlan, FORWARDING, FORWARD), dnsmasq(vlan)].filter(({ name }) => chosen.includes(name));
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
-  console.log(`${NAMES} names kept, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load and upstream on core 1`);
+  console.log(`${NAMES} names kept, ${seconds} s a measurement, ${rounds} rounds; ${CORES} with the upstream`);
   for (let round = 0; round < rounds; round++)
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
       const running = await server.start();
@@ -101,7 +103,7 @@ interface Report {
   readonly cpu: number;
 }
 
-/** dns-load and the upstream on core 1. */
+/** dns-load and the upstream on the load's core. */
 class Questions {
   readonly #vlan: ProvisioningVlan;
   readonly #load: Namespace;
@@ -143,7 +145,7 @@ class Questions {
   async #run(outstanding: number, seconds: number, first: number, count: number, pace?: number): Promise<Report> {
     const numbers = [outstanding, seconds, first, count, ...(pace === undefined ? [] : [pace])].map(String);
     const program = join(this.#vlan.dir, "dns-load");
-    const { stdout, stderr } = await this.#load.exec(["taskset", "-c", "1", program, this.#vlan.address, SOURCE, ...numbers], {
+    const { stdout, stderr } = await this.#load.exec([...ON_LOADS_CORE, program, this.#vlan.address, SOURCE, ...numbers], {
       timeout: seconds + 10,
     });
     if (stdout === "") throw new Error(`dns-load: ${stderr}`);

@@ -9,7 +9,17 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisioningVlan } from "@netboot6/lab";
 import { apache2, nginx } from "./peers.ts";
-import { cpuSeconds, LOAD_CORE_LIMIT, median, netboot6, type RunningServer, residentMegabytes, type Server } from "./servers.ts";
+import {
+  CORES,
+  cpuSeconds,
+  LOAD_CORE_LIMIT,
+  median,
+  netboot6,
+  ON_LOADS_CORE,
+  type RunningServer,
+  residentMegabytes,
+  type Server,
+} from "./servers.ts";
 
 interface Load {
   readonly answers: number;
@@ -70,7 +80,7 @@ export async function benchHttp(args: readonly string[]): Promise<void> {
   writeFileSync(join(root, "small.txt"), randomBytes(SMALL_BYTES / 2).toString("hex"));
 
   const run = async <Report>(program: string, ...numbers: (string | number)[]): Promise<Report> => {
-    const argv = ["taskset", "-c", "1", join(vlan.dir, program), ...numbers.map(String)];
+    const argv = [...ON_LOADS_CORE, join(vlan.dir, program), ...numbers.map(String)];
     const { stdout, stderr } = await client.namespace.exec(argv, { timeout: seconds + 30 });
     if (stdout === "") throw new Error(`${program}: ${stderr}`);
     return JSON.parse(stdout) as Report;
@@ -90,7 +100,7 @@ profiles: { own: { kernel: small.txt, initrd: [initrd.gz], cmdline: "console=tty
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
   const beside: Beside[] = [];
   console.log(
-    `files of ${INITRD_BYTES / 1e6} and ${IMAGE_BYTES / 1e6} MB by ${STREAMS} streams and of ${SMALL_BYTES} bytes, ${seconds} s a measurement, ${rounds} rounds; server on core 0, load on core 1`,
+    `files of ${INITRD_BYTES / 1e6} and ${IMAGE_BYTES / 1e6} MB by ${STREAMS} streams and of ${SMALL_BYTES} bytes, ${seconds} s a measurement, ${rounds} rounds; ${CORES}`,
   );
   for (let round = 0; round < rounds; round++)
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { ProvisioningVlan } from "@netboot6/lab";
 import { radvd } from "./peers.ts";
-import { median, netboot6, type RunningServer, residentMegabytes } from "./servers.ts";
+import { CORES, median, netboot6, ON_LOADS_CORE, type RunningServer, residentMegabytes } from "./servers.ts";
 
 /** Microseconds. */
 interface Latency {
@@ -44,7 +44,7 @@ export async function benchRa(args: readonly string[]): Promise<void> {
   const program = join(vlan.dir, "ra-load");
   execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "ra-load.c")]);
   const load = async <T>(...argv: readonly string[]): Promise<T> => {
-    const { stdout, stderr } = await client.namespace.exec(["taskset", "-c", "1", program, "eth0", ...argv], { timeout: 60 });
+    const { stdout, stderr } = await client.namespace.exec([...ON_LOADS_CORE, program, "eth0", ...argv], { timeout: 60 });
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as T;
   };
@@ -56,7 +56,7 @@ export async function benchRa(args: readonly string[]): Promise<void> {
   };
   const servers = [netboot6(vlan, OURS), radvd(vlan, "  AdvLinkMTU 1500;\n  DNSSL rack.example { };\n")];
   const figures = new Map<string, Figures[]>(servers.map(({ name }) => [name, []]));
-  console.log(`${SOLICITATIONS} solicitations 20 ms apart, a burst of ${BURST}, ${rounds} rounds; server on core 0, load on core 1`);
+  console.log(`${SOLICITATIONS} solicitations 20 ms apart, a burst of ${BURST}, ${rounds} rounds; ${CORES}`);
   for (let round = 0; round < rounds; round++)
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
       const running = await server.start();

@@ -1,5 +1,7 @@
-/** Servers under measurement: each on core 0, one after the other, and what /proc tells of them. */
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** Servers under measurement: each on the same core, one after the other, and what /proc tells of them. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Namespace, NETBOOT6, type ProvisioningVlan } from "@netboot6/lab";
 
@@ -17,6 +19,29 @@ export interface RunningServer {
 /** The share of its core from which on the load is the bottleneck: the measurement is void. */
 export const LOAD_CORE_LIMIT = 0.8;
 
+/**
+ * A disk with one queue interrupts one core, and an fsync of a program on another takes half as long again; a server's disk has a
+ * queue for each core. So the servers have the core on which an fsync takes less, and the load the other.
+ */
+const [SERVERS_CORE, LOADS_CORE] = coresByFsync();
+const ON_SERVERS_CORE = ["taskset", "-c", SERVERS_CORE];
+export const ON_LOADS_CORE = ["taskset", "-c", LOADS_CORE];
+export const CORES = `server on core ${SERVERS_CORE}, load on core ${LOADS_CORE}`;
+
+function coresByFsync(): readonly [server: string, load: string] {
+  const dir = mkdtempSync(join(tmpdir(), "netboot6-bench-"));
+  const write = ["dd", "if=/dev/zero", `of=${join(dir, "file")}`, "bs=4k", "count=300", "oflag=dsync", "conv=notrunc"];
+  const took = (core: string): number => {
+    const began = performance.now();
+    execFileSync("taskset", ["-c", core, ...write], { stdio: "ignore" });
+    return performance.now() - began;
+  };
+  took("0"); // the file grows
+  const times = Array.from({ length: 5 }, () => [took("0"), took("1")] as const);
+  rmSync(dir, { recursive: true });
+  return median(times.map(([first]) => first)) <= median(times.map(([, second]) => second)) ? ["0", "1"] : ["1", "0"];
+}
+
 /** Resolves once its log says `ready`, or where null, after a moment. */
 export async function start(
   namespace: Namespace,
@@ -26,7 +51,7 @@ export async function start(
   env?: NodeJS.ProcessEnv,
 ): Promise<RunningServer> {
   const log = openSync(logFile, "w");
-  const child = namespace.spawn(["taskset", "-c", "0", ...argv], { stdio: ["ignore", log, "inherit"], env });
+  const child = namespace.spawn([...ON_SERVERS_CORE, ...argv], { stdio: ["ignore", log, "inherit"], env });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   for (let waited = 0; waited < 1500 || (ready && !ready.test(readFileSync(logFile, "latin1"))); waited += 100) {
     if (waited > 30_000 || child.exitCode !== null) throw new Error(`${argv[0]} did not start`);
@@ -77,14 +102,11 @@ export const configured = (
   },
 });
 
-/** User and system time of the processes and those under them, all their threads. */
+/** What the processes and those under them took of their core, all their threads. */
 export const cpuSeconds = (pids: readonly number[]): number =>
-  all(pids).reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-      .replace(/^.*\) /, "")
-      .split(" ");
-    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
-  }, 0);
+  all(pids)
+    .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`))
+    .reduce((sum, file) => sum + Number(readFileSync(file, "latin1").split(" ")[0]) / 1e9, 0);
 
 export const residentMegabytes = (pids: readonly number[]): number =>
   all(pids).reduce((sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024, 0);

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { type Namespace, type ProvisioningVlan, SERVER_INTERFACE } from "@netboot6/lab";
+import { ON_LOADS_CORE } from "./servers.ts";
 
 export interface Stage {
   readonly first: number;
@@ -52,7 +53,7 @@ export class StormLink {
     vlan.server.ip(neighbours.join("\n"));
     const program = join(vlan.dir, "storm-load");
     execFileSync("gcc", ["-O2", "-o", program, join(import.meta.dirname, "storm-load.c")]);
-    return new StormLink(client.namespace, ["taskset", "-c", "1", program, "eth0", vlan.address, vlan.prefix]);
+    return new StormLink(client.namespace, [...ON_LOADS_CORE, program, "eth0", vlan.address, vlan.prefix]);
   }
 
   /** Machines from `first` on, through the whole chain, within `limit` seconds. Throws with what the load says is wrong. */
