@@ -1,12 +1,13 @@
 /**
- * Full four-message exchanges per second, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced)
- * and dnsmasq, alternately in each round, on a veth between namespaces: server on one core, load on the other. So many clients get a
- * lease, and go through exchanges again until the server is warm; then they are measured (so many leases are held all the while):
- * one at a time; as fast as can be, in bursts in which each comes once; for seconds; and then new clients, whose leases come to
- * those. For seconds, 1,000 clients come again many times within one second: their lease is then on disk already, and ours writes
- * nothing. One at a time and in a burst nobody does, so there each exchange is written. Ours has all services on; it and Kea log
- * warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come with nothing between them
- * (bare-dhcpv6.ts).
+ * Full four-message exchanges, ours (durable: fsynced before each Reply) against kea-dhcp6 (memfile, not synced) and dnsmasq, each on
+ * a veth between namespaces: servers on one core, load on the other. Of each as many are up as there are numbers of leases to hold;
+ * all take turns of a second or two, so that what a turn shows is compared with what the others show beside it: a machine's speed
+ * drifts by more than the differences looked for. So many clients get a lease, and go through exchanges again until the server is
+ * warm; then they are measured (so many leases are held all the while): one at a time, as fast as can be in bursts in which each
+ * comes once, and for seconds; then new clients, whose leases come to those. For seconds, 1,000 clients come again many times within
+ * one second: their lease is then on disk already, and ours writes nothing. One at a time and in a burst each exchange is written.
+ * Ours has all services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the
+ * store come with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -27,6 +28,7 @@ import {
   start,
 } from "./servers.ts";
 
+/** What a load reports: `dhcpv6-load.c`. */
 interface Load {
   readonly exchanges: number;
   readonly seconds: number;
@@ -39,26 +41,13 @@ interface Load {
   readonly cpu: number;
 }
 
-interface Rate {
+interface Turn extends Load {
   readonly perSecond: number;
   /** CPU microseconds of the server for one exchange */
-  readonly cpu: number;
-  readonly resent: number;
-  /** False where the load was the bottleneck. */
-  readonly valid: boolean;
+  readonly serverCpu: number;
 }
 
-interface Figures {
-  readonly one: Load;
-  /** Of clients that hold a lease: in bursts, each once; and for seconds. */
-  readonly burst: Rate;
-  readonly again: Rate;
-  readonly memory: number;
-  /** Of clients that were never seen before. */
-  readonly anew: Rate;
-}
-
-/** What the load is told: `dhcpv6-load.c`. */
+/** What the load is told. */
 interface Asked {
   readonly outstanding: number;
   readonly seconds: number;
@@ -67,28 +56,98 @@ interface Asked {
   readonly clients?: number;
 }
 
+/** A server that is up, with so many leases held, and what was measured of it. */
+interface Side {
+  readonly name: string;
+  readonly held: number;
+  readonly running: RunningServer;
+  load(asked: Asked): Promise<Load>;
+  readonly turns: Readonly<Record<Kind, Turn[]>>;
+  memory: number;
+  /** When its last turn ended; `performance.now()`. */
+  rests: number;
+}
+
+type Kind = "one" | "burst" | "again" | "anew";
+
 const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
-const SECONDS = 5;
-const BURSTS = 10;
-/** Exchanges; with those that are under way as a burst ends they are fewer than the fewest clients. */
-const BURST = 900;
-/** After it a lease that is given again ends later, and is written. */
-const SECOND_MS = 1100;
-const ONE_AT_A_TIME = 5000;
 /** By then what is compiled as it runs is compiled. */
 const WARM_EXCHANGES = 50_000;
+/** After it a lease that is given again ends later, and is written. */
+const SECOND_MS = 1100;
 /** The first client that holds a lease, and the first that is new. */
 const HOLDING = 1_000_000;
 const NEW = 100_000_000;
 
+/** Exchanges of a turn; with those that are under way as it ends they are fewer than the fewest clients. */
+const ONE_AT_A_TIME = 300;
+const BURST = 900;
+const SECONDS = 2;
+/** The next clients of those that hold a lease, each once. */
+const once = (turns: number, outstanding: number, most: number) => ({
+  turns,
+  written: true,
+  ask: (turn: number, held: number): Asked => {
+    const first = HOLDING + ((turn * most) % Math.max(1, held - most - outstanding));
+    return { outstanding, seconds: 30, first, most };
+  },
+});
+const KINDS: Readonly<Record<Kind, { turns: number; written: boolean; ask(turn: number, held: number): Asked }>> = {
+  one: once(20, 1, ONE_AT_A_TIME),
+  burst: once(10, OUTSTANDING, BURST),
+  again: { turns: 3, written: false, ask: (_, held) => ({ outstanding: OUTSTANDING, seconds: SECONDS, first: HOLDING, clients: held }) },
+  anew: { turns: 3, written: false, ask: (turn) => ({ outstanding: OUTSTANDING, seconds: SECONDS, first: NEW + turn * 1_000_000 }) },
+};
+
 const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\nlog: { level: warn }\n`;
+const SERVERS: Readonly<Record<string, (vlan: ProvisioningVlan) => Server>> = {
+  netboot6: (vlan) => netboot6(vlan, OURS, null),
+  kea: (vlan) => kea(vlan, POOL.join(" - ")),
+  dnsmasq,
+  bare,
+};
 
 export async function benchDhcpv6(args: readonly string[]): Promise<void> {
   const rounds = Number(args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 3);
   const heldCounts = (args.find((arg) => arg.startsWith("--held="))?.slice(7) ?? "1000,10000,100000").split(",").map(Number);
   const names = (args.find((arg) => arg.startsWith("--servers="))?.slice(10) ?? "netboot6,kea,dnsmasq").split(",");
-  const vlan = new ProvisioningVlan();
+  console.log(`${OUTSTANDING} outstanding, ${rounds} rounds of ${KINDS.burst.turns} bursts; ${CORES}`);
+  const sides: Side[] = [];
+  for (let round = 0; round < rounds; round++) sides.push(...(await measure(names, heldCounts)));
+  for (const held of heldCounts) print(joined(sides.filter((side) => side.held === held)));
+  printGrowth(joined(sides), heldCounts);
+}
+
+/** One round: all servers are begun anew. */
+async function measure(names: readonly string[], heldCounts: readonly number[]): Promise<Side[]> {
+  const vlans: ProvisioningVlan[] = [];
+  const sides: Side[] = [];
+  try {
+    for (const held of heldCounts)
+      for (const name of names) {
+        if (name === "dnsmasq" && held > 1000) continue; // it takes minutes to fill, and answers none then
+        const vlan = new ProvisioningVlan();
+        vlans.push(vlan);
+        sides.push(await begin(vlan, name, held));
+      }
+    const takeTurns = async (kind: Kind): Promise<void> => {
+      for (let i = 0; i < KINDS[kind].turns; i++)
+        for (const side of i % 2 === 0 ? sides : sides.toReversed()) await takeTurn(side, kind, i);
+    };
+    await takeTurns("one");
+    await takeTurns("burst");
+    await takeTurns("again");
+    for (const side of sides) side.memory = residentMegabytes(side.running.pids);
+    await takeTurns("anew");
+    return sides;
+  } finally {
+    for (const { running } of sides) await running.stop();
+    for (const vlan of vlans) vlan.close();
+  }
+}
+
+async function begin(vlan: ProvisioningVlan, name: string, held: number): Promise<Side> {
   const client = vlan.client("load");
   client.up();
   await sleep(500);
@@ -100,113 +159,88 @@ export async function benchDhcpv6(args: readonly string[]): Promise<void> {
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as Load;
   };
-  const servers = [netboot6(vlan, OURS, null), kea(vlan, POOL.join(" - ")), dnsmasq(vlan), bare(vlan)].filter(({ name }) =>
-    names.includes(name),
-  );
-  console.log(`${OUTSTANDING} outstanding, ${SECONDS} s a measurement, ${rounds} rounds; ${CORES}`);
-  const figures = new Map(heldCounts.map((held) => [held, new Map<string, Figures[]>(servers.map(({ name }) => [name, []]))]));
-  for (let round = 0; round < rounds; round++)
-    for (const held of heldCounts)
-      for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-        if (server.name === "dnsmasq" && held > 1000) continue; // it takes minutes to fill, and answers none then
-        const running = await server.start();
-        try {
-          figures
-            .get(held)
-            ?.get(server.name)
-            ?.push(await measure(running, held, load));
-        } finally {
-          await running.stop();
-        }
-      }
-  for (const [held, ofServers] of figures) print(held, ofServers);
-  for (const { name } of servers) printGrowth(name, heldCounts, (held) => figures.get(held)?.get(name) ?? []);
-  vlan.close();
-}
-
-async function measure(server: RunningServer, held: number, load: (asked: Asked) => Promise<Load>): Promise<Figures> {
-  const rate = async (asked: Omit<Asked, "outstanding" | "seconds">): Promise<Rate> => {
-    const before = cpuSeconds(server.pids);
-    const full = await load({ outstanding: OUTSTANDING, seconds: SECONDS, ...asked });
-    return {
-      perSecond: full.exchanges / full.seconds,
-      cpu: ((cpuSeconds(server.pids) - before) * 1e6) / Math.max(1, full.exchanges),
-      resent: full.resent + full.refused,
-      valid: full.cpu < LOAD_CORE_LIMIT,
-    };
-  };
-  const holding = { first: HOLDING, clients: held };
+  const server = SERVERS[name];
+  if (!server) throw new Error(`no server ${name}: ${Object.keys(SERVERS).join(", ")}`);
+  const running = await server(vlan).start();
   await load({ outstanding: OUTSTANDING, seconds: 120, first: HOLDING, most: held });
-  await load({ outstanding: OUTSTANDING, seconds: 60, ...holding, most: Math.max(held, WARM_EXCHANGES) });
-  await sleep(SECOND_MS);
-  const one = await load({ outstanding: 1, seconds: 30, ...holding, most: Math.min(held, ONE_AT_A_TIME) });
-  const bursts: Rate[] = [];
-  for (let i = 0; i < BURSTS; i++) {
-    await sleep(SECOND_MS);
-    bursts.push(await rate({ first: HOLDING + ((i * BURST) % Math.max(1, held - BURST - OUTSTANDING)), most: BURST }));
-  }
-  const again = await rate(holding);
-  const memory = residentMegabytes(server.pids);
-  return { one, burst: together(bursts), again, memory, anew: await rate({ first: NEW }) };
+  await load({ outstanding: OUTSTANDING, seconds: 30, first: HOLDING, clients: held, most: Math.max(held, WARM_EXCHANGES) });
+  return { name, held, running, load, turns: { one: [], burst: [], again: [], anew: [] }, memory: 0, rests: performance.now() };
 }
 
-const together = (rates: readonly Rate[]): Rate => ({
-  perSecond: median(rates.map(({ perSecond }) => perSecond)),
-  cpu: median(rates.map(({ cpu }) => cpu)),
-  resent: rates.reduce((sum, { resent }) => sum + resent, 0),
-  valid: rates.every(({ valid }) => valid),
-});
+async function takeTurn(side: Side, kind: Kind, turn: number): Promise<void> {
+  const { written, ask } = KINDS[kind];
+  if (written) await sleep(Math.max(0, side.rests + SECOND_MS - performance.now()));
+  const before = cpuSeconds(side.running.pids);
+  const load = await side.load(ask(turn, side.held));
+  const exchanges = Math.max(1, load.exchanges);
+  const serverCpu = ((cpuSeconds(side.running.pids) - before) * 1e6) / exchanges;
+  side.turns[kind].push({ ...load, perSecond: load.exchanges / load.seconds, serverCpu });
+  side.rests = performance.now();
+}
 
-function print(held: number, figures: ReadonlyMap<string, readonly Figures[]>): void {
-  console.log(`\n${held} leases held`);
-  const columns = ["exchanges/s in bursts (each round)", `for ${SECONDS} s (each round)`, "of new clients (each round)"]
-    .map((column) => `${column.padEnd(36)}CPU us  `)
-    .join(" ");
-  console.log(`server      ${columns}one at a time p50/p99 us   memory MB   resent`);
-  for (const [name, all] of figures) {
-    if (all.length === 0) continue;
-    const rates = (of: (figures: Figures) => Rate): string => {
-      const each = all.map((figures) => `${of(figures).perSecond.toFixed(0)}${of(figures).valid ? "" : " (void: load-bound)"}`).join(" ");
-      const perSecond = median(all.map((figures) => of(figures).perSecond)).toFixed(0);
-      const cpu = median(all.map((figures) => of(figures).cpu)).toFixed(0);
-      return `${`${perSecond.padStart(6)} (${each})`.padEnd(36)}${cpu.padStart(6)}  `;
+type Measured = Pick<Side, "name" | "held" | "turns"> & { readonly memory: readonly number[] };
+
+/** The rounds of each server and number of leases. */
+function joined(sides: readonly Side[]): Measured[] {
+  return Object.values(Object.groupBy(sides, ({ name, held }) => `${name} ${held}`)).map((rounds = []) => {
+    const [{ name, held }] = rounds as [Side];
+    const all = (kind: Kind): Turn[] => rounds.flatMap(({ turns }) => turns[kind]);
+    const turns = { one: all("one"), burst: all("burst"), again: all("again"), anew: all("anew") };
+    return { name, held, turns, memory: rounds.map(({ memory }) => memory) };
+  });
+}
+
+const medianOf = (turns: readonly Turn[], of: keyof Turn): number => median(turns.map((turn) => turn[of]));
+
+/** Of what was measured side by side. */
+const ratio = (a: readonly Turn[], b: readonly Turn[], of: keyof Turn): string =>
+  median(a.map((turn, i) => turn[of] / (b[i] as Turn)[of])).toFixed(2);
+
+function print(servers: readonly Measured[]): void {
+  console.log(`\n${servers[0]?.held} leases held`);
+  const columns = ["exchanges/s in bursts (from..to)", `for ${SECONDS} s`, "of new clients"].map((column) => `${column.padEnd(34)}CPU us`);
+  console.log(`server    ${columns.join("  ")}  one at a time p50/p99 us  memory MB  resent`);
+  for (const { name, turns, memory } of servers) {
+    const rates = (kind: Kind): string => {
+      const each = turns[kind].map(({ perSecond }) => perSecond);
+      const range = `(${Math.min(...each).toFixed(0)}..${Math.max(...each).toFixed(0)})`;
+      const valid = turns[kind].every(({ cpu }) => cpu < LOAD_CORE_LIMIT) ? "" : " load-bound";
+      const rate = `${medianOf(turns[kind], "perSecond").toFixed(0).padStart(6)} ${range}${valid}`;
+      return rate.padEnd(34) + medianOf(turns[kind], "serverCpu").toFixed(0).padStart(6);
     };
     const line = [
-      name.padEnd(11),
-      rates(({ burst }) => burst),
-      rates(({ again }) => again),
-      rates(({ anew }) => anew),
-      `${median(all.map(({ one }) => one.p50))}/${median(all.map(({ one }) => one.p99))}`.padStart(24),
-      median(all.map(({ memory }) => memory))
-        .toFixed(0)
-        .padStart(11),
-      String(all.reduce((sum, { burst, again, anew }) => sum + burst.resent + again.resent + anew.resent, 0)).padStart(8),
+      name.padEnd(8),
+      rates("burst"),
+      rates("again"),
+      rates("anew"),
+      `${medianOf(turns.one, "p50")}/${medianOf(turns.one, "p99")}`.padStart(24),
+      median(memory).toFixed(0).padStart(9),
+      String([...turns.burst, ...turns.again, ...turns.anew].reduce((sum, { resent, refused }) => sum + resent + refused, 0)).padStart(6),
     ];
-    console.log(line.join(" "));
+    console.log(line.join("  "));
   }
-  const theirs = figures.get("kea") ?? [];
-  if (theirs.length === 0) return;
-  for (const name of ["netboot6", "bare"]) {
-    const all = figures.get(name) ?? [];
-    if (all.length === 0) continue;
-    const ratio = (of: (figures: Figures) => number): string =>
-      median(all.map((each, i) => of(each) / of(theirs[i] as Figures))).toFixed(2);
-    console.log(
-      `${name}/kea: ${ratio(({ burst }) => burst.perSecond)} of its exchanges per second in bursts, ${ratio(({ again }) => again.perSecond)} for ${SECONDS} s, ${ratio(({ anew }) => anew.perSecond)} of those of new clients, ${ratio(({ one }) => one.p50)} of its latency one at a time (medians of the rounds' ratios)`,
-    );
-  }
+  const theirs = servers.find(({ name }) => name === "kea")?.turns;
+  for (const { name, turns } of servers)
+    if (theirs && (name === "netboot6" || name === "bare")) {
+      const rate = (kind: Kind): string => ratio(turns[kind], theirs[kind], "perSecond");
+      const latency = ratio(turns.one, theirs.one, "p50");
+      console.log(
+        `${name}/kea: ${rate("burst")} of its exchanges per second in bursts, ${rate("again")} for ${SECONDS} s, ${rate("anew")} of those of new clients, ${latency} of its latency one at a time (medians of the turns' ratios)`,
+      );
+    }
 }
 
 /** Of the CPU time of an exchange, from the fewest leases held to the most. */
-function printGrowth(name: string, heldCounts: readonly number[], of: (held: number) => readonly Figures[]): void {
+function printGrowth(servers: readonly Measured[], heldCounts: readonly number[]): void {
   const [fewest, most] = [Math.min(...heldCounts), Math.max(...heldCounts)];
-  const [few, many] = [of(fewest), of(most)];
-  if (fewest === most || many.length === 0) return;
-  const grows = (rate: (figures: Figures) => Rate): string =>
-    median(many.map((each, i) => rate(each).cpu / rate(few[i] as Figures).cpu)).toFixed(2);
-  console.log(
-    `${name}: with ${most} held an exchange takes ${grows(({ burst }) => burst)} of the CPU time that it takes with ${fewest} in bursts, ${grows(({ again }) => again)} for ${SECONDS} s, a new client's ${grows(({ anew }) => anew)} (medians of the rounds' ratios)`,
-  );
+  for (const { name, held, turns } of servers) {
+    const few = servers.find((other) => other.name === name && other.held === fewest)?.turns;
+    if (held !== most || !few || most === fewest) continue;
+    const grows = (kind: Kind): string => ratio(turns[kind], few[kind], "serverCpu");
+    console.log(
+      `${name}: with ${most} held an exchange takes ${grows("burst")} of the CPU time that it takes with ${fewest} in bursts, ${grows("again")} for ${SECONDS} s, a new client's ${grows("anew")} (medians of the turns' ratios)`,
+    );
+  }
 }
 
 function bare(vlan: ProvisioningVlan): Server {
