@@ -238,7 +238,7 @@ function printGrowth(servers: readonly Measured[], heldCounts: readonly number[]
     if (held !== most || !few || most === fewest) continue;
     const grows = (kind: Kind): string => ratio(turns[kind], few[kind], "serverCpu");
     console.log(
-      `${name}: with ${most} held an exchange takes ${grows("burst")} of the CPU time that it takes with ${fewest} in bursts, a new client's ${grows("anew")}, for ${SECONDS} s ${grows("again")} of what is hardly ever written (medians of the turns' ratios)`,
+      `${name}: with ${most} held an exchange takes ${grows("burst")} of the CPU time that it takes with ${fewest} in bursts, a new client's ${grows("anew")}, for ${SECONDS} s ${grows("again")}, where with ${fewest} ours writes few of them (medians of the turns' ratios)`,
     );
   }
 }
