@@ -84,12 +84,12 @@ const NEW = 100_000_000;
 const ONE_AT_A_TIME = 300;
 const BURST = 900;
 const SECONDS = 2;
-/** The next clients of those that hold a lease, each once. */
+/** Clients that hold a lease, each once; turns are spread over all of them, so that one finds little that another left in caches. */
 const once = (turns: number, outstanding: number, most: number) => ({
   turns,
   written: true,
   ask: (turn: number, held: number): Asked => {
-    const first = HOLDING + ((turn * most) % Math.max(1, held - most - outstanding));
+    const first = HOLDING + Math.floor((turn / turns) * Math.max(0, held - most - outstanding));
     return { outstanding, seconds: 30, first, most };
   },
 });

@@ -1,4 +1,4 @@
-/** Servers under measurement: each on the same core, one after the other, and what /proc tells of them. */
+/** Servers under measurement: all on the same core, and what /proc tells of them. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
