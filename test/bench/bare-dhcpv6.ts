@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { openStore } from "@netboot6/store";
-import { type Datagram, UdpSocket } from "@netboot6/udp";
+import { type Datagram, hasPreparedLeft, UdpSocket } from "@netboot6/udp";
 
 const [linkLocal = "", on = "", dir = ""] = process.argv.slice(2);
 const SOLICIT = 1;
@@ -15,6 +15,9 @@ const IA_ADDRESS = Buffer.from("0005001820010db800000001000100000000000000000bb8
 
 const store = await openStore(dir);
 const known = new Map<string, number>();
+/** How many answers wait for the disk, and how many were the most since none did: a lone one leaves from the store's thread, as ours. */
+let waiting = 0;
+let together = 0;
 
 function optionOf(message: Buffer, wanted: number): Buffer {
   for (let at = 4; at + 4 <= message.length; at += 4 + message.readUInt16BE(at + 2))
@@ -46,7 +49,13 @@ const receive = ({ bytes, address: client, port }: Datagram): void => {
   if (message[0] === SOLICIT) answers.send(answer, client, port, scope);
   else {
     const lease = { address: `2001:db8:0:1:1::${n.toString(16)}`, duid, iaid: 1, state: "bound", validUntil: Date.now() / 1000 + 4000 };
-    store.commit([{ kind: "lease", key: lease.address, value: lease }]).then(() => answers.send(answer, client, port, scope));
+    const isFew = waiting === 0 && together <= 1;
+    together = waiting++ === 0 ? 1 : together + 1;
+    const prepared = isFew && answers.prepare(answer, client, port, scope);
+    store.commit([{ kind: "lease", key: lease.address, value: lease }], prepared ? Date.now() + 5000 : 0).then(() => {
+      waiting--;
+      if (!prepared || !hasPreparedLeft()) answers.send(answer, client, port, scope);
+    });
   }
 };
 const group = new UdpSocket({ ...options, address: "ff02::1:2" }, receive, failed);

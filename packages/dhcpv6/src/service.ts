@@ -4,14 +4,17 @@ import type { Link, Network } from "@netboot6/config";
 import { Drops, type Emit, type Running, TELL_DROPS_MS } from "@netboot6/events";
 import type { Lease } from "@netboot6/leases";
 import type { Machine } from "@netboot6/machines";
-import { type Datagram, UdpSocket } from "@netboot6/udp";
+import { type Datagram, hasPreparedLeft, UdpSocket } from "@netboot6/udp";
 import { handle, type Outcome, type ServerState } from "./server.ts";
-import { WaitingAnswers } from "./waiting.ts";
+import { MAX_WAIT_SECONDS, WaitingAnswers } from "./waiting.ts";
 
 export interface Dhcpv6Edge {
   readonly emit: Emit;
-  /** Resolves once they are on disk; those that get there together share a promise. Where it rejects, they are taken back. */
-  store(leases: readonly Lease[]): Promise<void>;
+  /**
+   * Resolves once they are on disk; those that get there together share a promise. Where it rejects, they are taken back.
+   * `sendUntil`: the prepared datagram leaves as soon as they are, until then; Unix milliseconds; 0: there is none.
+   */
+  store(leases: readonly Lease[], sendUntil: number): Promise<void>;
   /** Stores what was learned with the next lease, or a little later: no answer rests on it. */
   remember(machines: readonly Machine[]): void;
 }
@@ -32,6 +35,9 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
     // Its socket may be gone since: stopped, or reloaded.
     if (send) sockets.get(outOf)?.socket.send(send.bytes, send.to, send.port, scope);
   };
+  /** For the store's thread to send: that this one need not wake first is a tenth of the time that an exchange alone takes. */
+  const prepare = ({ send }: Outcome, outOf: string, scope: number): boolean =>
+    (send && sockets.get(outOf)?.socket.prepare(send.bytes, send.to, send.port, scope)) ?? false;
   /** Answers leave before they are told of. */
   let untold: Outcome[] = [];
   const tell = (outcome: Outcome): void => {
@@ -45,6 +51,7 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
   };
 
   const waiting = new WaitingAnswers({
+    hasPreparedLeft,
     send: ({ outcome, outOf, scope }) => sendOut(outcome, outOf, scope),
     tell: ({ outcome }) => tell(outcome),
     drop,
@@ -70,7 +77,9 @@ export async function startDhcpv6(state: ServerState, edge: Dhcpv6Edge): Promise
       drop("too many answers wait for the disk");
       return;
     }
-    waiting.add({ outcome, source, since: now, outOf, scope }, edge.store(outcome.leases));
+    const prepared = waiting.areFew && prepare(outcome, outOf, scope);
+    const stored = edge.store(outcome.leases, prepared ? now + MAX_WAIT_SECONDS * 1000 : 0);
+    waiting.add({ outcome, source, since: now, outOf, scope, prepared }, stored);
   };
 
   const listen = (on: Listening): UdpSocket => {

@@ -14,11 +14,12 @@ function setUp() {
     drop: (why: string) => void done.push(why),
     refuse: ({ source }: Waiting, why: string) => void done.push(`${source}: ${why}`),
     now: () => clock.now,
+    hasPreparedLeft: () => clock.hasLeft,
   };
-  const clock = { now: 0 };
+  const clock = { now: 0, hasLeft: false };
   const waiting = new WaitingAnswers(edge);
-  const add = (source: string, stored: Promise<void>) =>
-    waiting.add({ outcome: OUTCOME, source, since: clock.now, outOf: "", scope: 2 }, stored);
+  const add = (source: string, stored: Promise<void>, prepared = false) =>
+    waiting.add({ outcome: OUTCOME, source, since: clock.now, outOf: "", scope: 2, prepared }, stored);
   return { done, clock, waiting, add };
 }
 
@@ -32,6 +33,36 @@ test("answers wait for the disk; those of one commit leave before any is told of
   disk.resolve();
   await new Promise(setImmediate);
   assert.deepEqual(done, ["send a", "send b", "tell a", "tell b"]);
+});
+
+test("an answer that the store's thread has sent is told of and not sent again; one that it could not send is sent", async () => {
+  for (const hasLeft of [true, false]) {
+    const { done, clock, add } = setUp();
+    const disk = Promise.withResolvers<void>();
+    add("alone", disk.promise, true);
+    clock.now = hasLeft ? 5_001 : 5_000; // one that left in time is not late where this thread hears of it late
+    clock.hasLeft = hasLeft;
+    disk.resolve();
+    await new Promise(setImmediate);
+    assert.deepEqual(done, hasLeft ? ["tell alone"] : ["send alone", "tell alone"]);
+  }
+});
+
+test("one more will leave alone where none waits, and the last left alone", async () => {
+  const { waiting, add } = setUp();
+  const leave = async (count: number): Promise<void> => {
+    const stored = Promise.resolve();
+    for (let n = 0; n < count; n++) add(`${n}`, stored);
+    assert.equal(waiting.areFew, false);
+    await new Promise(setImmediate);
+  };
+  assert.equal(waiting.areFew, true);
+  await leave(1);
+  assert.equal(waiting.areFew, true);
+  await leave(2);
+  assert.equal(waiting.areFew, false);
+  await leave(1);
+  assert.equal(waiting.areFew, true);
 });
 
 test("an answer that waited more than 5 s for the disk is dropped and counted: its client has asked again", async () => {

@@ -12,9 +12,13 @@ export interface Waiting {
   readonly outOf: string;
   /** The interface of its link-local client; else 0. */
   readonly scope: number;
+  /** The store's thread sends it. */
+  readonly prepared: boolean;
 }
 
 export interface WaitingEdge {
+  /** Whether the store's thread sent the one that is prepared. */
+  hasPreparedLeft(): boolean;
   send(answer: Waiting): void;
   tell(answer: Waiting): void;
   /** It is dropped, as it is too late. */
@@ -28,7 +32,7 @@ export interface WaitingEdge {
 /** Beyond it messages are dropped and counted. */
 const MAX_WAITING = 5_000;
 /** By then a client has given this exchange up or asked again (RFC 9915 §7.6: a Request is repeated after 1, 2, 4 s). */
-const MAX_WAIT_SECONDS = 5;
+export const MAX_WAIT_SECONDS = 5;
 
 export class WaitingAnswers {
   readonly #edge: WaitingEdge;
@@ -37,6 +41,11 @@ export class WaitingAnswers {
 
   constructor(edge: WaitingEdge) {
     this.#edge = edge;
+  }
+
+  /** Whether one more will likely leave alone: none waits, and so it was with the last. */
+  get areFew(): boolean {
+    return this.#count === 0 && this.#newest.answers.length <= 1;
   }
 
   get areTooMany(): boolean {
@@ -62,6 +71,10 @@ export class WaitingAnswers {
     const now = this.#edge.now();
     const inTime: Waiting[] = [];
     for (const answer of answers) {
+      if (answer.prepared && this.#edge.hasPreparedLeft()) {
+        inTime.push(answer);
+        continue;
+      }
       const seconds = (now - answer.since) / 1000;
       if (seconds > MAX_WAIT_SECONDS) {
         this.#edge.drop(`an answer waited ${seconds.toFixed(0)} s for the disk: its client has asked again`);

@@ -38,15 +38,22 @@ export interface Store {
   readonly setAside: SetAside | null;
   /** Keeps a copy of the file as it is at the start, where rows in it are damaged; its name. */
   copyAside(): Promise<string>;
-  /** Resolves once the changes are on disk (a completed fsync). Rejects where they are not. All of one commit share a promise. */
-  commit(changes: readonly Change[]): Promise<void>;
+  /**
+   * Resolves once the changes are on disk (a completed fsync). Rejects where they are not. All of one commit share a promise.
+   * `sendUntil`: the store's thread sends the prepared datagram (`@netboot6/udp`) as soon as they are, until then; Unix milliseconds;
+   * 0: there is none.
+   */
+  commit(changes: readonly Change[], sendUntil?: number): Promise<void>;
   /** Stores them with the next commit, or within a second, and again where that fails: for what no answer rests on. */
   later(changes: readonly Change[]): void;
   close(): Promise<void>;
 }
 
 /** `rows`: kind, key and JSON text ("" deletes), one change after another: the cheapest form to hand to a thread. */
-export type ToStore = { readonly say: "commit"; readonly rows: readonly string[] } | { readonly say: "copy" } | { readonly say: "close" };
+export type ToStore =
+  | { readonly say: "commit"; readonly rows: readonly string[]; readonly sendUntil: number }
+  | { readonly say: "copy" }
+  | { readonly say: "close" };
 /** What the thread starts with. Both sides wait on counts: to be woken by a message costs twice as much. */
 export interface StoreData {
   readonly dir: string;
@@ -81,6 +88,7 @@ class Batch {
   changes = 0;
   readonly done = Promise.withResolvers<void>();
   awaited = false;
+  sendUntil = 0;
 
   constructor() {
     this.done.promise.catch(() => {}); // it may be that nobody waits
@@ -146,7 +154,7 @@ export async function openStore(dir: string): Promise<Store> {
     leisure = null;
     writing = next;
     next = new Batch();
-    send({ say: "commit", rows: writing.flat() });
+    send({ say: "commit", rows: writing.flat(), sendUntil: writing.sendUntil });
   };
   /** Commits are dear beside rows: in a storm one takes what many turns of the loop bring; a lone one goes in the next. */
   const gather = (since = performance.now()): void => {
@@ -203,12 +211,13 @@ export async function openStore(dir: string): Promise<Store> {
       send({ say: "copy" });
       return copied.promise;
     },
-    commit(changes) {
+    commit(changes, sendUntil = 0) {
       if (failed) return Promise.reject(failed);
       if (changes.length === 0) return Promise.resolve();
       for (const change of changes) next.put(change, true);
       if (!writing && !next.awaited) gather();
       next.awaited = true;
+      if (sendUntil > 0) next.sendUntil = sendUntil;
       return next.done.promise;
     },
     later(changes) {

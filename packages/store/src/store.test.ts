@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import {
   chownSync,
   copyFileSync,
@@ -16,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { hasPreparedLeft, UdpSocket } from "@netboot6/udp";
 import { openStore, readStored, type Stored, StoreInUseError } from "./index.ts";
 
 function tempDir(t: { after: (f: () => void) => void }): string {
@@ -40,6 +43,36 @@ test("what was committed is there after it is opened again; what was deleted is 
     [{ kind: "lease", key: "2001:db8::1", value: { machine: "a" } }],
   );
   await second.close();
+});
+
+test("the prepared datagram leaves once its commit is on disk: not with another's, not too late, not where it fails", async (t) => {
+  const dir = tempDir(t);
+  const store = await openStore(dir);
+  const peer = createSocket("udp6").bind(0, "::1");
+  t.after(() => peer.close());
+  await once(peer, "listening");
+  const { port } = peer.address();
+  const storedThen: unknown[] = [];
+  peer.on("message", () => storedThen.push(readStored(dir)[0]?.value));
+  const socket = new UdpSocket({ address: "::1", scope: 0, port: 0, receiveBufferBytes: 65_536 }, () => {}, assert.fail);
+  t.after(() => socket.close());
+  const commit = async (value: unknown, sendUntil: number): Promise<boolean> => {
+    assert.ok(socket.prepare(Buffer.from("stored"), "::1", port, 0));
+    await store.commit([{ kind: "lease", key: "a", value }], sendUntil).catch(() => {});
+    return hasPreparedLeft();
+  };
+  assert.equal(await commit(1, 0), false);
+  assert.equal(await commit(2, Date.now() - 1), false);
+  assert.equal(await commit(3, Date.now() + 10_000), true);
+  const other = new DatabaseSync(join(dir, "netboot6.db"));
+  t.after(() => other.close());
+  other.exec("BEGIN IMMEDIATE"); // another has the file to write
+  assert.equal(await commit(4, Date.now() + 10_000), false);
+  other.exec("ROLLBACK");
+  assert.equal(await commit(5, Date.now() + 10_000), true);
+  await store.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(storedThen, [3, 5]);
 });
 
 test("what may wait goes with the next commit, or with the closing", async (t) => {

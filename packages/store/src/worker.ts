@@ -2,6 +2,7 @@ import { appendFileSync, chownSync, existsSync, mkdirSync, readdirSync, renameSy
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { sendPrepared } from "@netboot6/udp";
 import { COMMITTED, type FromStore, SENT, type SetAside, type StoreData, type Stored, StoreInUseError, type ToStore } from "./index.ts";
 import { lossOf, readEntries, STORE_FILE } from "./read.ts";
 
@@ -177,6 +178,7 @@ if (opened) {
       case "commit":
         try {
           commit(message.rows);
+          if (message.sendUntil > Date.now()) sendPrepared();
           Atomics.add(counts, COMMITTED, 1);
           Atomics.notify(counts, COMMITTED);
         } catch (error) {

@@ -247,7 +247,7 @@ export class RunningAppliance {
           (state) =>
             startDhcpv6(state, {
               emit: this.bus.emit,
-              store: (leases) => this.registry.storeLeases(leases),
+              store: (leases, sendUntil) => this.registry.storeLeases(leases, sendUntil),
               remember: (machines) => this.registry.rememberMachines(machines),
             }),
         ),

@@ -141,10 +141,10 @@ export class Registry {
 
   /**
    * Resolves once they are on disk. Where they cannot be stored it rejects, and they are no leases any more. All of one commit
-   * share a promise: in a storm one for each lease would cost more than the lease.
+   * share a promise: in a storm one for each lease would cost more than the lease. `sendUntil` as for the store's `commit`.
    */
-  storeLeases(leases: readonly Lease[]): Promise<void> {
-    const commit = this.#store.commit(leases.map(leaseChange));
+  storeLeases(leases: readonly Lease[], sendUntil = 0): Promise<void> {
+    const commit = this.#store.commit(leases.map(leaseChange), sendUntil);
     for (const lease of leases) this.#tellOf(lease);
     if (this.#storing?.commit !== commit) {
       const together: Lease[] = [];

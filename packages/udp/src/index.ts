@@ -21,6 +21,9 @@ interface Native {
   ): Handle;
   join(socket: Handle, group: Uint8Array, interfaceIndex: number): void;
   send(socket: Handle, bytes: Uint8Array, addresses: Uint8Array, numbers: Int32Array, count: number): number;
+  prepare(socket: Handle, bytes: Uint8Array, address: Uint8Array, port: number, scope: number): void;
+  sendPrepared(): void;
+  hasPreparedLeft(): boolean;
   close(socket: Handle): void;
 }
 declare const handle: unique symbol;
@@ -140,9 +143,25 @@ export class UdpSocket {
     return from + count;
   }
 
+  /**
+   * For a thread that calls `sendPrepared`: one that has just done what the datagram waited for need not wake this one first. There is
+   * one such datagram in the process; it takes the place of one before. True where it is prepared.
+   */
+  prepare(bytes: Uint8Array, address: Address, port: number, scope: number): boolean {
+    if (!this.#open || bytes.length > MAX_PAYLOAD) return false;
+    native.prepare(this.#socket, bytes, addressBytes(address), port, scope);
+    return true;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
     native.close(this.#socket);
   }
 }
+
+/** Sends what is prepared, once; nothing where its socket is closed since. From whichever thread. */
+export const sendPrepared = (): void => native.sendPrepared();
+
+/** False too where it could not be sent: `send` tells why. */
+export const hasPreparedLeft = (): boolean => native.hasPreparedLeft();

@@ -11,6 +11,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <mutex>
+#include <vector>
+
 namespace {
 
 constexpr unsigned MAX_BATCH = 64;
@@ -34,6 +37,15 @@ struct Socket {
   napi_async_cleanup_hook_handle cleanup;
   Exchange exchange;
 };
+
+// The one datagram that another thread sends. Its socket is closed under the lock.
+struct {
+  std::mutex lock;
+  Socket* socket;
+  sockaddr_in6 peer;
+  std::vector<uint8_t> bytes;
+  bool left;
+} prepared;
 
 napi_value Undefined(napi_env env) {
   napi_value value;
@@ -157,8 +169,12 @@ void Closed(uv_handle_t* handle) {
 void CloseNow(Socket* socket) {
   if (socket->fd < 0) return;
   uv_poll_stop(&socket->poll);
-  close(socket->fd);
-  socket->fd = -1;
+  {
+    std::lock_guard<std::mutex> locked(prepared.lock);
+    close(socket->fd);
+    socket->fd = -1;
+    if (prepared.socket == socket) prepared.socket = nullptr;
+  }
   uv_close(reinterpret_cast<uv_handle_t*>(&socket->poll), Closed);
 }
 
@@ -255,6 +271,40 @@ napi_value Send(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// prepare(socket, bytes, address, port, scope)
+napi_value Prepare(napi_env env, napi_callback_info info) {
+  napi_value values[5];
+  if (!Arguments(env, info, values)) return nullptr;
+  size_t length;
+  const uint8_t* bytes = Array<uint8_t>(env, values[1], &length);
+  std::lock_guard<std::mutex> locked(prepared.lock);
+  prepared.socket = Of(env, values[0]);
+  prepared.peer = Peer(Array<uint8_t>(env, values[2]), Number(env, values[3]), Number(env, values[4]));
+  prepared.bytes.assign(bytes, bytes + length);
+  prepared.left = false;
+  return Undefined(env);
+}
+
+// sendPrepared(): by whichever thread
+napi_value SendPrepared(napi_env env, napi_callback_info) {
+  std::lock_guard<std::mutex> locked(prepared.lock);
+  if (prepared.socket) {
+    const auto* peer = reinterpret_cast<const sockaddr*>(&prepared.peer);
+    const ssize_t sent = sendto(prepared.socket->fd, prepared.bytes.data(), prepared.bytes.size(), MSG_DONTWAIT, peer, sizeof prepared.peer);
+    prepared.left = sent >= 0;
+    prepared.socket = nullptr;
+  }
+  return Undefined(env);
+}
+
+// hasPreparedLeft()
+napi_value HasPreparedLeft(napi_env env, napi_callback_info) {
+  std::lock_guard<std::mutex> locked(prepared.lock);
+  napi_value result;
+  napi_get_boolean(env, prepared.left, &result);
+  return result;
+}
+
 napi_value Close(napi_env env, napi_callback_info info) {
   napi_value values[1];
   if (!Arguments(env, info, values)) return nullptr;
@@ -268,7 +318,10 @@ NAPI_MODULE_INIT() {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"open", Open}, {"join", Join}, {"send", Send}, {"close", Close}};
+  } functions[] = {{"open", Open},       {"join", Join},
+                   {"send", Send},       {"prepare", Prepare},
+                   {"close", Close},     {"sendPrepared", SendPrepared},
+                   {"hasPreparedLeft", HasPreparedLeft}};
   for (const auto& each : functions) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.call, nullptr, &function);

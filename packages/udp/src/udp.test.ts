@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { type Datagram, UdpSocket } from "./index.ts";
+import { type Datagram, hasPreparedLeft, sendPrepared, UdpSocket } from "./index.ts";
 
 const options = { address: "::1", scope: 0, receiveBufferBytes: 4 * 1024 * 1024 };
 const unexpected = (why: string): void => assert.fail(why);
@@ -122,6 +122,50 @@ test("a socket that is closed while it hands datagrams out hands out no more, an
   await until(() => came.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(came, ["0"]);
+});
+
+/** Runs `text` of a module in a thread that has `sendPrepared`. */
+async function inThread(text: string): Promise<void> {
+  const program = `const { sendPrepared } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)}); ${text}`;
+  const [code] = await once(new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`)), "exit");
+  assert.equal(code, 0);
+}
+
+test("what is prepared leaves once, by another thread, from its socket; the newest takes the place of one before", async (t) => {
+  const came: ReturnType<typeof kept>[] = [];
+  const { one, a, b } = await pair(t, (datagram) => came.push(kept(datagram)));
+  const bytes = Buffer.from("newest");
+  assert.ok(one.prepare(Buffer.from("before"), "::1", b, 0));
+  assert.ok(one.prepare(bytes, "::1", b, 0));
+  bytes.fill(0); // it is kept as it was
+  assert.equal(hasPreparedLeft(), false);
+  await inThread("sendPrepared(); sendPrepared();");
+  assert.equal(hasPreparedLeft(), true);
+  one.send(Buffer.from("after"), "::1", b, 0);
+  await until(() => came.length === 2);
+  assert.deepEqual(came, [
+    { text: "newest", address: "::1", port: a, scope: 0 },
+    { text: "after", address: "::1", port: a, scope: 0 },
+  ]);
+  assert.ok(one.prepare(Buffer.from("next"), "::1", b, 0));
+  assert.equal(hasPreparedLeft(), false);
+});
+
+test("what is prepared and cannot be sent, or whose socket is closed since, has not left; nothing is prepared of what is too long", async (t) => {
+  const { one, other, b } = await pair(t, unexpected as never);
+  assert.ok(one.prepare(Buffer.from("to no port"), "::1", 0, 0));
+  sendPrepared();
+  assert.equal(hasPreparedLeft(), false);
+  assert.equal(one.prepare(Buffer.alloc(65_528), "::1", b, 0), false);
+  assert.ok(one.prepare(Buffer.from("closed"), "::1", b, 0));
+  other.close(); // another socket's closing changes nothing
+  one.close();
+  // Its descriptor's number is another's now.
+  const { other: heir } = await pair(t, unexpected as never);
+  sendPrepared();
+  assert.equal(hasPreparedLeft(), false);
+  assert.equal(one.prepare(Buffer.from("late"), "::1", b, 0), false);
+  heir.close();
 });
 
 test("a thread ends with its sockets open, and its port is free again", async (t) => {
