@@ -3,10 +3,10 @@
  * a veth between namespaces: servers on one core, load on the other. Of each as many are up as there are numbers of leases to hold;
  * all take turns of a second or two, so that what a turn shows is compared with what the others show beside it: a machine's speed
  * drifts by more than the differences looked for. So many clients get a lease, and go through exchanges again until the server is
- * warm; then they are measured (so many leases are held all the while): one at a time, as fast as can be in bursts in which each
- * comes once, and for seconds; then new clients, whose leases come to those. For seconds, 1,000 clients come again many times within
- * one second: their lease is then on disk already, and ours writes nothing. One at a time and in a burst each exchange is written.
- * Ours has all services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the
+ * warm; then they are measured (so many leases are held all the while): one at a time, as fast as can be for a second, and, once that
+ * second is over, in a burst in which each comes once; then new clients, whose leases come to those. A lease ends at a whole second:
+ * 1,000 clients come again many times within one, their lease is then on disk already, and ours writes nothing. One at a time and in
+ * a burst each exchange is written; the burst meets the server as the second before it left it, what is in the caches too. Ours has all services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the
  * store come with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
@@ -64,7 +64,7 @@ interface Side {
   load(asked: Asked): Promise<Load>;
   readonly turns: Readonly<Record<Kind, Turn[]>>;
   memory: number;
-  /** When its last turn ended; `performance.now()`. */
+  /** When its last turn ended; Unix seconds. */
   rests: number;
 }
 
@@ -74,8 +74,6 @@ const POOL = ["2001:db8:0:1:1::", "2001:db8:0:1:1:0:ffff:ffff"] as const;
 const OUTSTANDING = 32;
 /** By then what is compiled as it runs is compiled. */
 const WARM_EXCHANGES = 50_000;
-/** After it a lease that is given again ends later, and is written. */
-const SECOND_MS = 1100;
 /** The first client that holds a lease, and the first that is new. */
 const HOLDING = 1_000_000;
 const NEW = 100_000_000;
@@ -83,7 +81,7 @@ const NEW = 100_000_000;
 /** Exchanges of a turn; with those that are under way as it ends they are fewer than the fewest clients. */
 const ONE_AT_A_TIME = 300;
 const BURST = 900;
-const SECONDS = 2;
+const NEW_SECONDS = 2;
 /** Clients that hold a lease, each once; turns are spread over all of them, so that one finds little that another left in caches. */
 const once = (turns: number, outstanding: number, most: number) => ({
   turns,
@@ -96,8 +94,8 @@ const once = (turns: number, outstanding: number, most: number) => ({
 const KINDS: Readonly<Record<Kind, { turns: number; written: boolean; ask(turn: number, held: number): Asked }>> = {
   one: once(20, 1, ONE_AT_A_TIME),
   burst: once(10, OUTSTANDING, BURST),
-  again: { turns: 3, written: false, ask: (_, held) => ({ outstanding: OUTSTANDING, seconds: SECONDS, first: HOLDING, clients: held }) },
-  anew: { turns: 3, written: false, ask: (turn) => ({ outstanding: OUTSTANDING, seconds: SECONDS, first: NEW + turn * 1_000_000 }) },
+  again: { turns: 10, written: false, ask: (_, held) => ({ outstanding: OUTSTANDING, seconds: 1, first: HOLDING, clients: held }) },
+  anew: { turns: 3, written: false, ask: (turn) => ({ outstanding: OUTSTANDING, seconds: NEW_SECONDS, first: NEW + turn * 1_000_000 }) },
 };
 
 const OURS = `networks:\n  - interface: prov0\n    advertise: { autonomous: false }\n    dhcp: { managed: true, pool: "${POOL[0]}-${POOL[1]}" }\nlog: { level: warn }\n`;
@@ -131,13 +129,13 @@ async function measure(names: readonly string[], heldCounts: readonly number[]):
         vlans.push(vlan);
         sides.push(await begin(vlan, name, held));
       }
-    const takeTurns = async (kind: Kind): Promise<void> => {
-      for (let i = 0; i < KINDS[kind].turns; i++)
-        for (const side of i % 2 === 0 ? sides : sides.toReversed()) await takeTurn(side, kind, i);
+    /** One kind right after another. */
+    const takeTurns = async (...kinds: readonly Kind[]): Promise<void> => {
+      for (let i = 0; i < Math.max(...kinds.map((kind) => KINDS[kind].turns)); i++)
+        for (const side of i % 2 === 0 ? sides : sides.toReversed()) for (const kind of kinds) await takeTurn(side, kind, i);
     };
     await takeTurns("one");
-    await takeTurns("burst");
-    await takeTurns("again");
+    await takeTurns("again", "burst");
     for (const side of sides) side.memory = residentMegabytes(side.running.pids);
     await takeTurns("anew");
     return sides;
@@ -164,19 +162,21 @@ async function begin(vlan: ProvisioningVlan, name: string, held: number): Promis
   const running = await server(vlan).start();
   await load({ outstanding: OUTSTANDING, seconds: 120, first: HOLDING, most: held });
   await load({ outstanding: OUTSTANDING, seconds: 30, first: HOLDING, clients: held, most: Math.max(held, WARM_EXCHANGES) });
-  return { name, held, running, load, turns: { one: [], burst: [], again: [], anew: [] }, memory: 0, rests: performance.now() };
+  return { name, held, running, load, turns: { one: [], burst: [], again: [], anew: [] }, memory: 0, rests: unixSeconds() };
 }
 
 async function takeTurn(side: Side, kind: Kind, turn: number): Promise<void> {
   const { written, ask } = KINDS[kind];
-  if (written) await sleep(Math.max(0, side.rests + SECOND_MS - performance.now()));
+  while (written && unixSeconds() === side.rests) await sleep(5);
   const before = cpuSeconds(side.running.pids);
   const load = await side.load(ask(turn, side.held));
   const exchanges = Math.max(1, load.exchanges);
   const serverCpu = ((cpuSeconds(side.running.pids) - before) * 1e6) / exchanges;
   side.turns[kind].push({ ...load, perSecond: load.exchanges / load.seconds, serverCpu });
-  side.rests = performance.now();
+  side.rests = unixSeconds();
 }
+
+const unixSeconds = (): number => Math.floor(Date.now() / 1000);
 
 type Measured = Pick<Side, "name" | "held" | "turns"> & { readonly memory: readonly number[] };
 
@@ -198,7 +198,7 @@ const ratio = (a: readonly Turn[], b: readonly Turn[], of: keyof Turn): string =
 
 function print(servers: readonly Measured[]): void {
   console.log(`\n${servers[0]?.held} leases held`);
-  const columns = ["exchanges/s in bursts (from..to)", `for ${SECONDS} s`, "of new clients"].map((column) => `${column.padEnd(34)}CPU us`);
+  const columns = ["exchanges/s in bursts (from..to)", "for 1 s", "of new clients"].map((column) => `${column.padEnd(34)}CPU us`);
   console.log(`server    ${columns.join("  ")}  one at a time p50/p99 us  memory MB  resent`);
   for (const { name, turns, memory } of servers) {
     const rates = (kind: Kind): string => {
@@ -225,7 +225,7 @@ function print(servers: readonly Measured[]): void {
       const rate = (kind: Kind): string => ratio(turns[kind], theirs[kind], "perSecond");
       const latency = ratio(turns.one, theirs.one, "p50");
       console.log(
-        `${name}/kea: ${rate("burst")} of its exchanges per second in bursts, ${rate("again")} for ${SECONDS} s, ${rate("anew")} of those of new clients, ${latency} of its latency one at a time (medians of the turns' ratios)`,
+        `${name}/kea: ${rate("burst")} of its exchanges per second in bursts, ${rate("again")} for 1 s, ${rate("anew")} of those of new clients, ${latency} of its latency one at a time (medians of the turns' ratios)`,
       );
     }
 }
@@ -238,7 +238,7 @@ function printGrowth(servers: readonly Measured[], heldCounts: readonly number[]
     if (held !== most || !few || most === fewest) continue;
     const grows = (kind: Kind): string => ratio(turns[kind], few[kind], "serverCpu");
     console.log(
-      `${name}: with ${most} held an exchange takes ${grows("burst")} of the CPU time that it takes with ${fewest} in bursts, a new client's ${grows("anew")}, for ${SECONDS} s ${grows("again")}, where with ${fewest} ours writes few of them (medians of the turns' ratios)`,
+      `${name}: with ${most} held an exchange takes ${grows("burst")} of the CPU time that it takes with ${fewest} in bursts, a new client's ${grows("anew")}, for 1 s ${grows("again")}, where with ${fewest} ours writes few of them (medians of the turns' ratios)`,
     );
   }
 }
