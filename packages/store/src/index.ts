@@ -203,6 +203,18 @@ export async function openStore(dir: string): Promise<Store> {
     next.done.reject(failed);
     copied.reject(failed);
   });
+  let closing: Promise<void> | null = null;
+  const end = async (): Promise<void> => {
+    for (let tries = 0; tries < CLOSING_TRIES && !failed && (writing || next.changes > 0); tries++) {
+      write();
+      await writing?.done.promise.catch(() => {});
+    }
+    if (leisure) clearTimeout(leisure);
+    if (failed) return;
+    const ended = new Promise((resolve) => worker.once("exit", resolve));
+    send({ say: "close" });
+    await ended;
+  };
 
   return {
     stored: opened.stored,
@@ -225,16 +237,9 @@ export async function openStore(dir: string): Promise<Store> {
       for (const change of changes) next.put(change, false);
       if (!writing) atLeisure();
     },
-    async close() {
-      for (let tries = 0; tries < CLOSING_TRIES && !failed && (writing || next.changes > 0); tries++) {
-        write();
-        await writing?.done.promise.catch(() => {});
-      }
-      if (leisure) clearTimeout(leisure);
-      if (failed) return;
-      const ended = new Promise((resolve) => worker.once("exit", resolve));
-      send({ say: "close" });
-      await ended;
+    close() {
+      closing ??= end();
+      return closing;
     },
   };
 }

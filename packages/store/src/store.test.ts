@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { hasPreparedLeft, UdpSocket } from "@netboot6/udp";
-import { openStore, readStored, type Stored, StoreInUseError } from "./index.ts";
+import { openStore, readStored, type Store, type Stored, StoreInUseError } from "./index.ts";
 
 function tempDir(t: { after: (f: () => void) => void }): string {
   const dir = mkdtempSync(join(tmpdir(), "netboot6-store-"));
@@ -27,9 +27,16 @@ function tempDir(t: { after: (f: () => void) => void }): string {
   return dir;
 }
 
+/** It is closed as the test ends: its thread would keep one that fails from ending. */
+async function open(t: { after: (f: () => void) => void }, dir: string): Promise<Store> {
+  const store = await openStore(dir);
+  t.after(() => store.close());
+  return store;
+}
+
 test("what was committed is there after it is opened again; what was deleted is not", async (t) => {
   const dir = tempDir(t);
-  const first = await openStore(dir);
+  const first = await open(t, dir);
   assert.deepEqual(first.stored, []);
   await Promise.all([
     first.commit([{ kind: "lease", key: "2001:db8::1", value: { machine: "a" } }]),
@@ -37,17 +44,16 @@ test("what was committed is there after it is opened again; what was deleted is 
   ]);
   await first.commit([{ kind: "lease", key: "2001:db8::2", value: null }]);
   await first.close();
-  const second = await openStore(dir);
+  const second = await open(t, dir);
   assert.deepEqual(
     second.stored.map((entry) => ({ ...entry })),
     [{ kind: "lease", key: "2001:db8::1", value: { machine: "a" } }],
   );
-  await second.close();
 });
 
 test("the prepared datagram leaves once its commit is on disk: not with another's, not too late, not where it fails", async (t) => {
   const dir = tempDir(t);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   const peer = createSocket("udp6").bind(0, "::1");
   t.after(() => peer.close());
   await once(peer, "listening");
@@ -77,19 +83,18 @@ test("the prepared datagram leaves once its commit is on disk: not with another'
 
 test("what may wait goes with the next commit, or with the closing", async (t) => {
   const dir = tempDir(t);
-  const first = await openStore(dir);
+  const first = await open(t, dir);
   first.later([{ kind: "machine", key: "a", value: 1 }]);
   await first.commit([{ kind: "lease", key: "b", value: 2 }]);
   const underWay = first.commit([{ kind: "lease", key: "b", value: 2 }]);
   setImmediate(() => first.later([{ kind: "machine", key: "c", value: 3 }]));
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   await Promise.all([underWay, first.close()]);
-  const second = await openStore(dir);
+  const second = await open(t, dir);
   assert.deepEqual(
     second.stored.map(({ key }) => key),
     ["a", "b", "c"],
   );
-  await second.close();
 });
 
 /** What is stored in the end; it may take as long as a slow disk does. */
@@ -102,20 +107,19 @@ async function untilStored(dir: string, expected: Readonly<Record<string, unknow
 
 test("what may wait is stored in a moment, though nothing else is: also what comes while a commit is under way", async (t) => {
   const dir = tempDir(t);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   store.later([{ kind: "machine", key: "a", value: 1 }]);
   await untilStored(dir, { a: 1 });
   const underWay = store.commit([{ kind: "lease", key: "b", value: 2 }]);
   setImmediate(() => store.later([{ kind: "machine", key: "c", value: 3 }]));
   await underWay;
   await untilStored(dir, { a: 1, b: 2, c: 3 });
-  await store.close();
 });
 
 test("a commit that is handed over while another is under way comes right after it; one of nothing is done", {
   timeout: 30_000,
 }, async (t) => {
-  const store = await openStore(tempDir(t));
+  const store = await open(t, tempDir(t));
   t.mock.timers.enable({ apis: ["setTimeout"] }); // no leisure comes
   const first = store.commit([{ kind: "lease", key: "a", value: 1 }]);
   const second = await new Promise<Promise<void>[]>((resolve) =>
@@ -124,12 +128,11 @@ test("a commit that is handed over while another is under way comes right after 
   assert.notEqual(second[0], first);
   await Promise.all([first, ...second]);
   await store.commit([]);
-  await store.close();
 });
 
 test("what is deleted may be put again, and to delete what is not there does no harm to the rest", async (t) => {
   const dir = tempDir(t);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   const put = (key: string, value: unknown) => ({ kind: "lease", key, value });
   await store.commit([put("a", 1)]);
   await store.commit([put("a", null)]);
@@ -141,7 +144,7 @@ test("what is deleted may be put again, and to delete what is not there does no 
 
 test("what was to be stored at leisure with a commit that fails does not go before what is newer", async (t) => {
   const dir = tempDir(t);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   const other = new DatabaseSync(join(dir, "netboot6.db"));
   other.exec("BEGIN IMMEDIATE");
   store.later([{ kind: "machine", key: "a", value: 1 }]);
@@ -156,7 +159,7 @@ test("what was to be stored at leisure with a commit that fails does not go befo
 
 test("a commit that fails rejects, and what was to be stored at leisure with it is stored later", async (t) => {
   const dir = tempDir(t);
-  const first = await openStore(dir);
+  const first = await open(t, dir);
   const other = new DatabaseSync(join(dir, "netboot6.db"));
   other.exec("BEGIN IMMEDIATE");
   first.later([{ kind: "machine", key: "a", value: 1 }]);
@@ -165,7 +168,7 @@ test("a commit that fails rejects, and what was to be stored at leisure with it 
   other.close();
   await first.commit([{ kind: "lease", key: "c", value: 3 }]);
   await first.close();
-  const second = await openStore(dir);
+  const second = await open(t, dir);
   assert.deepEqual(
     second.stored.map(({ key, value }) => [key, value]),
     [
@@ -173,7 +176,6 @@ test("a commit that fails rejects, and what was to be stored at leisure with it 
       ["c", 3],
     ],
   );
-  await second.close();
 });
 
 /** What damages `netboot6.db` of a folder, or the files beside it; and why it is said to be damaged. */
@@ -187,13 +189,13 @@ const DAMAGES: readonly [what: string, damage: (file: string) => void, why: RegE
 for (const [what, damage, why] of DAMAGES)
   test(`a store that ${what} is put aside and named, never silently emptied`, async (t) => {
     const dir = tempDir(t);
-    const first = await openStore(dir);
+    const first = await open(t, dir);
     assert.equal(first.setAside, null);
     await first.commit(Array.from({ length: 1000 }, (_, i) => ({ kind: "lease", key: String(i), value: "x".repeat(50) })));
     await first.close();
     damage(join(dir, "netboot6.db"));
     assert.throws(() => readStored(dir), why);
-    const second = await openStore(dir);
+    const second = await open(t, dir);
     assert.match(second.setAside?.why ?? "", why);
     assert.match(second.setAside?.file ?? "", /netboot6\.db\.damaged-/);
     assert.deepEqual(second.stored, []);
@@ -205,14 +207,14 @@ for (const [what, damage, why] of DAMAGES)
 test("what stands beside a damaged file goes with it", async (t) => {
   const dir = tempDir(t);
   for (const suffix of ["", "-wal", "-shm"]) writeFileSync(join(dir, `netboot6.db${suffix}`), suffix);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   await store.close();
   for (const suffix of ["", "-wal", "-shm"]) assert.equal(readFileSync(`${store.setAside?.file}${suffix}`, "latin1"), suffix);
 });
 
 test("a row that is no JSON is given as such, and a copy keeps it", async (t) => {
   const dir = tempDir(t);
-  const first = await openStore(dir);
+  const first = await open(t, dir);
   await first.commit(["a", "b"].map((key) => ({ kind: "lease", key, value: 1 })));
   await first.close();
   const db = new DatabaseSync(join(dir, "netboot6.db"));
@@ -220,7 +222,7 @@ test("a row that is no JSON is given as such, and a copy keeps it", async (t) =>
   db.close();
   const values = (stored: readonly Stored[]) => stored.map(({ value }) => value);
   assert.deepEqual(values(readStored(dir)), [1, undefined]);
-  const second = await openStore(dir);
+  const second = await open(t, dir);
   assert.deepEqual(values(second.stored), [1, undefined]);
   const copy = new DatabaseSync(await second.copyAside(), { readOnly: true });
   assert.deepEqual(copy.prepare("SELECT value FROM entry WHERE key = 'b'").get()?.value, '{"address');
@@ -237,7 +239,7 @@ test("a lock file that is none is named, with the mend", async (t) => {
     message: `cannot lock ${dir}/lock: file is not a database. It should be empty: delete it, nothing is stored in it`,
   });
   rmSync(join(dir, "lock"));
-  await (await openStore(dir)).close();
+  await (await open(t, dir)).close();
 });
 
 test("a file that cannot be opened is left as it is, and why is said", async (t) => {
@@ -259,7 +261,7 @@ test("a folder that cannot be made is a plain message", async (t) => {
 test("two cannot have it at once; who only reads sees what was committed", async (t) => {
   const dir = tempDir(t);
   assert.deepEqual(readStored(dir, "lease"), []);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   await store.commit([
     { kind: "lease", key: "2001:db8::1", value: { machine: "a" } },
     { kind: "meta", key: "x", value: 1 },
@@ -276,19 +278,19 @@ test("two cannot have it at once; who only reads sees what was committed", async
     [{ machine: "a" }],
   );
   assert.equal(readStored(dir).length, 2);
-  await (await openStore(dir)).close();
+  await (await open(t, dir)).close();
 });
 
 test("no commit makes the -wal grow, from the first on; what is in it is there after the power is gone", async (t) => {
   const [dir, after] = [tempDir(t), tempDir(t)];
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   const size = (of: string) => statSync(join(of, "netboot6.db-wal")).size;
   const sizes = [size(dir)];
   for (let i = 0; i < 50; i++) await store.commit([{ kind: "lease", key: String(i), value: i }]);
   sizes.push(size(dir));
   for (const name of ["netboot6.db", "netboot6.db-wal"]) copyFileSync(join(dir, name), join(after, name));
   await store.close();
-  const again = await openStore(after);
+  const again = await open(t, after);
   sizes.push(size(after));
   await again.commit([{ kind: "lease", key: "50", value: 50 }]);
   const stored = [again.stored.length, readStored(after).length];
@@ -298,22 +300,21 @@ test("no commit makes the -wal grow, from the first on; what is in it is there a
 });
 
 test("a hundred thousand changes are one commit", async (t) => {
-  const store = await openStore(tempDir(t));
+  const store = await open(t, tempDir(t));
   await store.commit(Array.from({ length: 200_000 }, (_, i) => ({ kind: "lease", key: String(i), value: i })));
-  await store.close();
 });
 
 test("what root makes in the folder of another user is that user's", { skip: process.getuid?.() !== 0 }, async (t) => {
   const dir = tempDir(t);
   chownSync(dir, 12345, 12345);
-  const store = await openStore(dir);
+  const store = await open(t, dir);
   await store.copyAside();
   await store.close();
   for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).uid, 12345, name);
 });
 
 test("what several turns of the event loop bring one after another shares a commit, for two milliseconds; a lone one waits for nobody", async (t) => {
-  const store = await openStore(tempDir(t));
+  const store = await open(t, tempDir(t));
   const change = (key: string) => [{ kind: "lease", key, value: 1 }];
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   let now = 0;
@@ -331,5 +332,4 @@ test("what several turns of the event loop bring one after another shares a comm
   await turn();
   assert.notEqual(store.commit(change("g")), lone);
   await store.commit(change("h"));
-  await store.close();
 });
