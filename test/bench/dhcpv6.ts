@@ -6,8 +6,9 @@
  * warm; then they are measured (so many leases are held all the while): one at a time, as fast as can be for a second, and, once that
  * second is over, in a burst in which each comes once; then new clients, whose leases come to those. A lease ends at a whole second:
  * 1,000 clients come again many times within one, their lease is then on disk already, and ours writes nothing. One at a time and in
- * a burst each exchange is written; the burst meets the server as the second before it left it, what is in the caches too. Ours has all services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the
- * store come with nothing between them (bare-dhcpv6.ts).
+ * a burst each exchange is written; the burst meets the server as the second before it left it, what is in the caches too. Ours has
+ * all services on; it and Kea log warnings alone. `--servers=netboot6,kea,bare` shows besides how far the sockets and the store come
+ * with nothing between them (bare-dhcpv6.ts).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -129,10 +130,13 @@ async function measure(names: readonly string[], heldCounts: readonly number[]):
         vlans.push(vlan);
         sides.push(await begin(vlan, name, held));
       }
-    /** One kind right after another. */
-    const takeTurns = async (...kinds: readonly Kind[]): Promise<void> => {
-      for (let i = 0; i < Math.max(...kinds.map((kind) => KINDS[kind].turns)); i++)
-        for (const side of i % 2 === 0 ? sides : sides.toReversed()) for (const kind of kinds) await takeTurn(side, kind, i);
+    /** `then`: as often, right after each turn of that kind. */
+    const takeTurns = async (kind: Kind, then?: Kind): Promise<void> => {
+      for (let i = 0; i < KINDS[kind].turns; i++)
+        for (const side of i % 2 === 0 ? sides : sides.toReversed()) {
+          await takeTurn(side, kind, i);
+          if (then) await takeTurn(side, then, i);
+        }
     };
     await takeTurns("one");
     await takeTurns("again", "burst");

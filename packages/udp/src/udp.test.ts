@@ -124,11 +124,10 @@ test("a socket that is closed while it hands datagrams out hands out no more, an
   assert.deepEqual(came, ["0"]);
 });
 
-/** Runs `text` of a module in a thread that has `sendPrepared`. */
-async function inThread(text: string): Promise<void> {
-  const program = `const { sendPrepared } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)}); ${text}`;
-  const [code] = await once(new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`)), "exit");
-  assert.equal(code, 0);
+/** A thread that runs `text` of a module, with what this room exports. */
+function inThread(text: string): Worker {
+  const program = `const { sendPrepared, UdpSocket } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)}); ${text}`;
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
 }
 
 test("what is prepared leaves once, by another thread, from its socket; the newest takes the place of one before", async (t) => {
@@ -139,7 +138,7 @@ test("what is prepared leaves once, by another thread, from its socket; the newe
   assert.ok(one.prepare(bytes, "::1", b, 0));
   bytes.fill(0); // it is kept as it was
   assert.equal(hasPreparedLeft(), false);
-  await inThread("sendPrepared(); sendPrepared();");
+  assert.deepEqual(await once(inThread("sendPrepared(); sendPrepared();"), "exit"), [0]);
   assert.equal(hasPreparedLeft(), true);
   one.send(Buffer.from("after"), "::1", b, 0);
   await until(() => came.length === 2);
@@ -170,12 +169,10 @@ test("what is prepared and cannot be sent, or whose socket is closed since, has 
 
 test("a thread ends with its sockets open, and its port is free again", async (t) => {
   const port = await freePort();
-  const program = `
-    const { UdpSocket } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)});
+  const worker = inThread(`
     const { parentPort } = await import("node:worker_threads");
     new UdpSocket({ address: "::1", scope: 0, port: ${port}, receiveBufferBytes: 65536 }, ({ bytes }) => parentPort.postMessage(bytes.length), () => {});
-    parentPort.postMessage("open");`;
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
+    parentPort.postMessage("open");`);
   assert.deepEqual(await once(worker, "message"), ["open"]);
   const { one } = await pair(t, () => {});
   one.send(Buffer.from("12345"), "::1", port, 0);
